@@ -1,0 +1,28 @@
+package mux
+
+import (
+	"net"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// PeerOf asks the kernel who is at the other end of conn.
+func PeerOf(conn *net.UnixConn) (Peer, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return Peer{}, err
+	}
+	var cred *unix.Ucred
+	var credErr error
+	err = raw.Control(func(fd uintptr) {
+		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err != nil {
+		return Peer{}, err
+	}
+	if credErr != nil {
+		return Peer{}, os.NewSyscallError("getsockopt SO_PEERCRED", credErr)
+	}
+	return Peer{UID: cred.Uid, PID: int(cred.Pid)}, nil
+}

@@ -1,0 +1,8 @@
+//go:build !linux && !darwin
+
+package mux
+
+import "net"
+
+// PeerOf is not supported here.
+func PeerOf(*net.UnixConn) (Peer, error) { return Peer{}, ErrUnsupported }
