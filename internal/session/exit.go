@@ -1,0 +1,106 @@
+package session
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Exit says how the remote program ended: RFC 4254 §6.10.
+type Exit struct {
+	// Status is the exit status when there was one.
+	Status int
+	// Signal is the name, without SIG, of the signal that ended the program.
+	Signal     string
+	CoreDumped bool
+	// Message is the server's own text about the signal, as it came.
+	Message string
+	// Lost is true when the channel was closed without a status or a signal.
+	Lost bool
+}
+
+// Code is the status with which ssh(1) exits: the remote status, or 255 when
+// there was none.
+func (e Exit) Code() int {
+	if e.Lost || e.Signal != "" {
+		return 255
+	}
+	return e.Status
+}
+
+// OpenError is a server's refusal to open the channel.
+type OpenError struct {
+	Reason ssh.RejectionReason
+	// Text is the server's own reason, as it came.
+	Text string
+	Err  error
+}
+
+func (e *OpenError) Error() string {
+	return fmt.Sprintf("open session: %s: %q", e.Reason, e.Text)
+}
+
+// Unwrap returns what the transport said.
+func (e *OpenError) Unwrap() error { return e.Err }
+
+// RefusedError says that the server refused a request on the open channel.
+type RefusedError struct {
+	// Request is the request's name on the wire: "pty-req", "x11-req",
+	// "shell", "exec" or "subsystem".
+	Request string
+}
+
+func (e *RefusedError) Error() string {
+	return e.Request + " request refused by the server"
+}
+
+// StreamError says that a local stream could not be written. The remote
+// program's output for it was thrown away from then on.
+type StreamError struct {
+	// Stream is "stdout" or "stderr".
+	Stream string
+	Err    error
+}
+
+func (e *StreamError) Error() string { return "write " + e.Stream + ": " + e.Err.Error() }
+
+// Unwrap returns the writer's error.
+func (e *StreamError) Unwrap() error { return e.Err }
+
+// ErrDisconnected is returned by Run when the user ended the session with the
+// escape "~.".
+var ErrDisconnected = errors.New("session ended by the escape key")
+
+// ErrNotStarted is returned for a signal or a break that comes before the
+// server has accepted the command.
+var ErrNotStarted = errors.New("the remote command has not started")
+
+// openError gives a refusal its type and leaves other failures as they are.
+func openError(err error) error {
+	if refused, ok := errors.AsType[*ssh.OpenChannelError](err); ok {
+		return &OpenError{Reason: refused.Reason, Text: refused.Message, Err: err}
+	}
+	return fmt.Errorf("open session: %w", err)
+}
+
+// parseExit reads an exit-status or exit-signal request. A malformed one is
+// no exit at all.
+func parseExit(name string, payload []byte) (Exit, bool) {
+	if name == "exit-status" {
+		if len(payload) < 4 {
+			return Exit{}, false
+		}
+		return Exit{Status: int(binary.BigEndian.Uint32(payload))}, true
+	}
+	var m struct {
+		Signal        string
+		CoreDumped    bool
+		Message, Lang string
+	}
+	if err := ssh.Unmarshal(payload, &m); err != nil || m.Signal == "" {
+		return Exit{}, false
+	}
+	return Exit{Signal: m.Signal, CoreDumped: m.CoreDumped, Message: m.Message}, true
+}

@@ -1,0 +1,62 @@
+package session
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// vdisable is _POSIX_VDISABLE.
+const vdisable = 0xff
+
+// The tables hold what OpenSSH sends on macOS, in its order.
+var (
+	modeChars = []charOp{
+		{1, unix.VINTR}, {2, unix.VQUIT}, {3, unix.VERASE}, {4, unix.VKILL}, {5, unix.VEOF},
+		{6, unix.VEOL}, {7, unix.VEOL2}, {8, unix.VSTART}, {9, unix.VSTOP}, {10, unix.VSUSP},
+		{11, unix.VDSUSP}, {12, unix.VREPRINT}, {13, unix.VWERASE}, {14, unix.VLNEXT},
+		{17, unix.VSTATUS}, {18, unix.VDISCARD},
+	}
+	modeInput = []flagOp{
+		{30, unix.IGNPAR}, {31, unix.PARMRK}, {32, unix.INPCK}, {33, unix.ISTRIP}, {34, unix.INLCR},
+		{35, unix.IGNCR}, {36, unix.ICRNL}, {38, unix.IXON}, {39, unix.IXANY}, {40, unix.IXOFF},
+		{41, unix.IMAXBEL}, {42, unix.IUTF8},
+	}
+	modeLocal = []flagOp{
+		{50, unix.ISIG}, {51, unix.ICANON}, {53, unix.ECHO}, {54, unix.ECHOE}, {55, unix.ECHOK},
+		{56, unix.ECHONL}, {57, unix.NOFLSH}, {58, unix.TOSTOP}, {59, unix.IEXTEN},
+		{60, unix.ECHOCTL}, {61, unix.ECHOKE}, {62, unix.PENDIN},
+	}
+	modeOutput = []flagOp{
+		{70, unix.OPOST}, {72, unix.ONLCR}, {73, unix.OCRNL}, {74, unix.ONOCR}, {75, unix.ONLRET},
+	}
+	modeControl = []flagOp{{90, unix.CS7}, {91, unix.CS8}, {92, unix.PARENB}, {93, unix.PARODD}}
+)
+
+// EncodeModes encodes the modes of a terminal as RFC 4254 §8 says, byte for
+// byte as OpenSSH does.
+func EncodeModes(t *unix.Termios) []byte {
+	return encodeModes(uint32(t.Ospeed), uint32(t.Ispeed), t.Cc[:], modeChars, []flagWord{
+		{t.Iflag, modeInput}, {t.Lflag, modeLocal}, {t.Oflag, modeOutput}, {t.Cflag, modeControl},
+	})
+}
+
+// ReadModes encodes the modes of the terminal f. When f is no terminal it
+// returns the empty list of modes and an error.
+func ReadModes(f *os.File) ([]byte, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return []byte{opEnd}, fmt.Errorf("read terminal modes: %w", err)
+	}
+	var t *unix.Termios
+	// Control, not Fd: Fd changes the descriptor's flags.
+	cerr := raw.Control(func(fd uintptr) { t, err = unix.IoctlGetTermios(int(fd), unix.TIOCGETA) })
+	if cerr != nil {
+		err = cerr
+	}
+	if err != nil {
+		return []byte{opEnd}, fmt.Errorf("read terminal modes: %w", err)
+	}
+	return EncodeModes(t), nil
+}

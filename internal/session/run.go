@@ -1,0 +1,189 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+)
+
+// Streams are the local ends of a session. Those that have the method Cancel
+// (see Canceler) are broken off when the session ends; for others a Read or a
+// Write that is in progress may outlive Run.
+type Streams struct {
+	// Stdin is read until it ends; an error other than io.EOF ends it too.
+	// nil is empty.
+	Stdin io.Reader
+	// Stdout and Stderr get the output; nil throws it away.
+	Stdout, Stderr io.Writer
+	// Escape does what an escape key asks for that the session cannot do by
+	// itself: all but EscapeDisconnect, EscapeHelp and EscapeBreak. The
+	// answer is shown on Stderr. Standard input is not read until it
+	// returns. nil says that the key is not available.
+	Escape func(EscapeKey) string
+}
+
+// run is one call of Run.
+type run struct {
+	s          *Session
+	in         source
+	out, err   sink
+	escape     func(EscapeKey) string
+	abort      context.CancelCauseFunc
+	inputDone  chan struct{}
+	outputDone chan struct{}
+}
+
+// Run copies the streams until the channel is closed and all output has been
+// written, and returns how the remote program ended. It must be called once.
+//
+// A *RefusedError says that the server did not start the command,
+// ErrDisconnected that the user ended the session, a *StreamError that
+// output could not be written: the Exit is valid beside the last one. When
+// ctx ends, the channel is closed and Run returns ctx's error at once.
+func (s *Session) Run(ctx context.Context, st Streams) (Exit, error) {
+	ctx, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
+	r := &run{
+		s:          s,
+		in:         source{r: st.Stdin},
+		out:        sink{name: "stdout", w: st.Stdout},
+		err:        sink{name: "stderr", w: st.Stderr},
+		escape:     st.Escape,
+		abort:      abort,
+		inputDone:  make(chan struct{}),
+		outputDone: make(chan struct{}),
+	}
+	r.start()
+	if err := r.wait(ctx); err != nil {
+		s.Close()
+		r.in.stop()
+		r.out.stop()
+		r.err.stop()
+		return Exit{Lost: true}, err
+	}
+	return r.result()
+}
+
+// start starts the copying in both directions.
+func (r *run) start() {
+	var outputs sync.WaitGroup
+	outputs.Go(func() { r.copyOutput(&r.out, r.s.ch, r.s.sendEOW) })
+	outputs.Go(func() { r.copyOutput(&r.err, r.s.ch.Stderr(), func() {}) })
+	r.s.work.Go(func() { outputs.Wait(); close(r.outputDone) })
+	// Not part of the session's work: a Stdin that cannot be broken off
+	// keeps this one.
+	go func() { r.copyInput(); close(r.inputDone) }()
+}
+
+// wait returns when the channel is closed and the output is written, or with
+// the reason why ctx ended.
+func (r *run) wait(ctx context.Context) error {
+	input, output, deaf, ended := r.inputDone, r.outputDone, r.s.deaf, r.s.ended
+	for output != nil || ended != nil {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-deaf:
+			deaf = nil
+			r.in.stop()
+		case <-input:
+			input = nil
+		case <-output:
+			output = nil
+		case <-ended:
+			ended = nil
+			r.in.stop()
+		}
+		if input == nil && output == nil {
+			// Both directions have ended: RFC 4254 §5.3 leaves it to
+			// either side to close.
+			r.s.Close()
+		}
+	}
+	return nil
+}
+
+// result is the outcome of a session that ended by itself.
+func (r *run) result() (Exit, error) {
+	r.s.mu.Lock()
+	exit, err := r.s.exit, r.s.err
+	r.s.mu.Unlock()
+	return exit, errors.Join(err, r.out.failure(), r.err.failure())
+}
+
+// copyOutput writes what src yields to dst, and reads on without writing when
+// dst fails, so that the other streams go on. failed is called once then.
+func (r *run) copyOutput(dst *sink, src io.Reader, failed func()) {
+	ok := true
+	pump(src, func(p []byte) error {
+		if !ok {
+			return nil
+		}
+		if _, err := dst.Write(p); err != nil {
+			ok = false
+			failed()
+		}
+		return nil
+	})
+}
+
+// copyInput sends Stdin once the command is accepted, then end of file. The
+// remote program may go on writing: a half-close.
+func (r *run) copyInput() {
+	select {
+	case <-r.s.running:
+	case <-r.s.ended:
+		return
+	}
+	err := pump(&r.in, r.inputWriter())
+	if err == nil && !r.in.stopped.Load() {
+		r.s.ch.CloseWrite()
+	}
+}
+
+func (r *run) inputWriter() func([]byte) error {
+	send := func(p []byte) error {
+		_, err := r.s.ch.Write(p)
+		return err
+	}
+	if r.s.req.PTY == nil || r.s.req.EscapeChar < 0 {
+		return send
+	}
+	filter := NewEscapeFilter(byte(r.s.req.EscapeChar), send, r.doEscape)
+	return filter.Feed
+}
+
+// doEscape does what an escape key asks for.
+func (r *run) doEscape(k EscapeKey) error {
+	char := byte(r.s.req.EscapeChar)
+	text := ""
+	switch {
+	case k == EscapeDisconnect:
+		r.abort(ErrDisconnected)
+		return ErrDisconnected
+	case k == EscapeHelp:
+		text = EscapeHelpText(char)
+	case k == EscapeBreak:
+		text = escapeName(char) + "B\r\n"
+		r.s.Break(breakLength)
+	case r.escape != nil:
+		text = r.escape(k)
+	default:
+		text = escapeName(char) + k.String() + " is not available here\r\n"
+	}
+	r.err.Write([]byte(text))
+	return nil
+}
+
+// breakLength is how long ssh(1) asks for, in milliseconds.
+const breakLength = 1000
+
+// sendEOW tells an OpenSSH server that nobody reads the output any more, so
+// that the remote program gets SIGPIPE. Other servers may choke on it
+// (OpenSSH's PROTOCOL, §2.1), so their output is thrown away.
+func (s *Session) sendEOW() {
+	if s.openSSH {
+		s.ch.SendRequest("eow@openssh.com", false, nil)
+	}
+}
