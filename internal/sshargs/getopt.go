@@ -1,0 +1,70 @@
+package sshargs
+
+// scanner walks a command line as the getopt of OpenSSH's portable build does:
+// flags may be bundled, a value is attached or the next word, and scanning
+// stops at the first word that is no option, at "-" and after "--".
+type scanner struct {
+	args []string
+	next int    // the word to be read next
+	rest string // the unread part of a bundle
+}
+
+// flag returns the next flag and its value; ok is false at the end of the
+// options.
+func (s *scanner) flag() (f *flag, value string, ok bool, err error) {
+	if s.rest == "" && !s.startWord() {
+		return nil, "", false, nil
+	}
+	letter := s.rest[0]
+	s.rest = s.rest[1:]
+	f = lookup(letter)
+	if f == nil {
+		return nil, "", false, failUsage("unknown option -- " + printable(letter))
+	}
+	if f.arg == "" {
+		return f, "", true, nil
+	}
+	if s.rest != "" {
+		value, s.rest = s.rest, ""
+		return f, value, true, nil
+	}
+	if s.next >= len(s.args) {
+		return nil, "", false, failUsage("option requires an argument -- " + string(letter))
+	}
+	s.next++
+	return f, s.args[s.next-1], true, nil
+}
+
+// startWord takes the next word when it holds flags, and steps over a "--".
+func (s *scanner) startWord() bool {
+	if s.next >= len(s.args) {
+		return false
+	}
+	word := s.args[s.next]
+	if len(word) < 2 || word[0] != '-' {
+		return false
+	}
+	s.next++
+	if word == "--" {
+		return false
+	}
+	s.rest = word[1:]
+	return true
+}
+
+// terminated tells whether the word before the first operand is "--". Like
+// ssh, it looks at the word alone: in "-l -- host" the "--" is a value, and
+// still ends the options.
+func (s *scanner) terminated() bool {
+	return s.next > 0 && s.args[s.next-1] == "--"
+}
+
+// operands are the words that were not read.
+func (s *scanner) operands() []string { return s.args[s.next:] }
+
+func printable(c byte) string {
+	if c < 0x20 || c >= 0x7f {
+		return "?"
+	}
+	return string(rune(c))
+}
