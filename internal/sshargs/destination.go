@@ -58,7 +58,7 @@ func parseURI(s string) (d endpoint, isURI bool, err error) {
 		}
 		d.hasUser, rest = true, after
 	}
-	host, sep, rest, ok := cutHost(rest)
+	host, sep, rest, _ := cutHost(rest) // "" on failure
 	if d.host, ok = validDomain(host); !ok {
 		return d, true, errURI
 	}

@@ -86,7 +86,6 @@ type parser struct {
 	hostSeen  bool
 	dump      bool // -G
 	listKeys  bool // -Z
-	jumpSeen  bool
 	verbose   bool // a -v was seen
 	flag      string
 }
