@@ -42,6 +42,31 @@ func (e *RequestError) Error() string {
 	return fmt.Sprintf("%s: refused by master: %q", e.Request, e.Reason)
 }
 
+// InUseError says that something else is at the path of a listener.
+type InUseError struct {
+	Path string
+	// Live tells a socket that somebody answers from a file that is no
+	// (usable) socket.
+	Live bool
+}
+
+func (e *InUseError) Error() string {
+	if e.Live {
+		return fmt.Sprintf("control socket %s: in use by another process", e.Path)
+	}
+	return fmt.Sprintf("control socket %s: something that is not ours is in the way", e.Path)
+}
+
+// PathTooLongError says that no client could connect to a path.
+type PathTooLongError struct {
+	Path string
+	Max  int // bytes
+}
+
+func (e *PathTooLongError) Error() string {
+	return fmt.Sprintf("control socket %s: path is longer than %d bytes", e.Path, e.Max)
+}
+
 // ProtocolError is a peer's breach of the protocol; the connection is lost.
 type ProtocolError struct{ What string }
 

@@ -1,8 +1,11 @@
 package mux
 
 import (
+	"encoding/binary"
+	"errors"
 	"net"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,4 +30,20 @@ func PeerOf(conn *net.UnixConn) (Peer, error) {
 		return Peer{}, os.NewSyscallError("getsockopt LOCAL_PEERCRED", credErr)
 	}
 	return Peer{UID: cred.Uid, PID: pid}, nil
+}
+
+// commandLine returns a process's arguments. sysctl(3), KERN_PROCARGS2: the
+// number of arguments, the program's path, padding, the arguments.
+func commandLine(pid int) ([]string, error) {
+	b, err := unix.SysctlRaw("kern.procargs2", pid)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) < 4 {
+		return nil, errors.New("kern.procargs2: too short")
+	}
+	n := int(binary.NativeEndian.Uint32(b))
+	_, rest, _ := strings.Cut(string(b[4:]), "\x00")
+	args := strings.Split(strings.TrimLeft(rest, "\x00"), "\x00")
+	return args[:max(0, min(n, len(args)))], nil
 }

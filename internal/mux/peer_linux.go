@@ -1,8 +1,10 @@
 package mux
 
 import (
+	"fmt"
 	"net"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,4 +27,13 @@ func PeerOf(conn *net.UnixConn) (Peer, error) {
 		return Peer{}, os.NewSyscallError("getsockopt SO_PEERCRED", credErr)
 	}
 	return Peer{UID: cred.Uid, PID: int(cred.Pid)}, nil
+}
+
+// commandLine returns a process's arguments. proc(5), /proc/pid/cmdline.
+func commandLine(pid int) ([]string, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return nil, err
+	}
+	return strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00"), nil
 }

@@ -1,0 +1,36 @@
+//go:build !unix
+
+package mux
+
+import (
+	"context"
+	"net"
+	"time"
+)
+
+// A Listener cannot be had here: descriptors cannot be passed.
+type Listener struct{}
+
+// Listen returns ErrUnsupported.
+func Listen(string) (*Listener, error) { return nil, ErrUnsupported }
+
+// Path returns "".
+func (l *Listener) Path() string { return "" }
+
+// Accept returns ErrUnsupported.
+func (l *Listener) Accept() (*net.UnixConn, Peer, error) { return nil, Peer{}, ErrUnsupported }
+
+// Close does nothing.
+func (l *Listener) Close() error { return nil }
+
+// Missing returns false.
+func (l *Listener) Missing() bool { return false }
+
+// WaitMissing waits for ctx.
+func (l *Listener) WaitMissing(ctx context.Context, _ time.Duration) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// Restore returns ErrUnsupported.
+func (l *Listener) Restore() error { return ErrUnsupported }
