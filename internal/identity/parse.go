@@ -1,56 +1,72 @@
 package identity
 
 import (
-	"bytes"
-	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 )
 
-// container is the outside of a private key in OpenSSH's format, which shows
-// the public half. PROTOCOL.key
-type container struct {
-	Cipher, KDF, KDFOptions string
-	Count                   uint32
-	Public                  []byte
-	Private                 []byte
-	Rest                    []byte `ssh:"rest"` // a cipher's authentication tag
-}
-
-const containerMagic = "openssh-key-v1\x00"
-
-func parseContainer(data []byte) (*container, error) {
-	block, _ := pem.Decode(data)
-	if block == nil || block.Type != "OPENSSH PRIVATE KEY" {
-		return nil, ErrInvalidFormat
-	}
-	body, ok := bytes.CutPrefix(block.Bytes, []byte(containerMagic))
-	if !ok {
-		return nil, ErrInvalidFormat
-	}
-	var c container
-	if err := ssh.Unmarshal(body, &c); err != nil || c.Count != 1 {
-		return nil, ErrInvalidFormat
-	}
-	return &c, nil
-}
-
-// parsePrivate parses a private key file. ErrWrongPassphrase says that it
-// needs a passphrase, or another one.
+// parsePrivate parses a private key file of any format. ErrWrongPassphrase
+// says that it needs a passphrase, or another one.
 func parsePrivate(data, passphrase []byte) (*privateKey, error) {
-	var raw any
-	var err error
-	if passphrase == nil {
-		raw, err = ssh.ParseRawPrivateKey(data)
-	} else {
-		raw, err = ssh.ParseRawPrivateKeyWithPassphrase(data, passphrase)
+	block := privateBlock(data)
+	if block == nil {
+		return nil, fmt.Errorf("%w: no private key in it", ErrInvalidFormat)
 	}
+	defer clear(block.Bytes)
+	switch {
+	case block.Type == containerType:
+		c, err := parseContainer(data)
+		if err != nil {
+			return nil, err
+		}
+		return c.open(passphrase)
+	case block.Type == "ENCRYPTED PRIVATE KEY":
+		der, err := decryptPKCS8(block.Bytes, passphrase)
+		if err != nil {
+			return nil, err
+		}
+		defer clear(der)
+		key, err := parsePEM(&pem.Block{Type: "PRIVATE KEY", Bytes: der}, nil)
+		if err != nil {
+			return nil, ErrWrongPassphrase
+		}
+		return key, nil
+	}
+	return parsePEM(block, passphrase)
+}
+
+// privateBlock finds the first private key of a PEM file; other blocks, like
+// curve parameters, may come before it.
+func privateBlock(data []byte) *pem.Block {
+	for {
+		block, rest := pem.Decode(data)
+		if block == nil || strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			return block
+		}
+		data = rest
+	}
+}
+
+// parsePEM parses PKCS#1, SEC1 and PKCS#8 keys, and the former two when they
+// are encrypted in the way of RFC 1421.
+func parsePEM(block *pem.Block, passphrase []byte) (*privateKey, error) {
+	text := pem.EncodeToMemory(block)
+	defer clear(text)
+	raw, err := ssh.ParseRawPrivateKey(text)
 	var missing *ssh.PassphraseMissingError
-	if errors.As(err, &missing) || errors.Is(err, x509.IncorrectPasswordError) {
-		return nil, ErrWrongPassphrase
+	if errors.As(err, &missing) {
+		if len(passphrase) == 0 {
+			return nil, ErrWrongPassphrase
+		}
+		// The format cannot tell a wrong passphrase from a broken key.
+		raw, err = ssh.ParseRawPrivateKeyWithPassphrase(text, passphrase)
+		if err != nil {
+			return nil, ErrWrongPassphrase
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrInvalidFormat, err)

@@ -18,6 +18,9 @@ const maxKeyFile = 1 << 20
 // keyFile is the file of a private half. It is read once.
 type keyFile struct {
 	path string
+	// public is true for a file that is known to hold a public half only.
+	public bool
+
 	key  *privateKey
 	err  error
 	done bool
@@ -42,32 +45,57 @@ func (k softSigner) signWith(data []byte, algo string) (*ssh.Signature, error) {
 // load reads the private half and asks for its passphrase. The user is told
 // what is wrong; the same error is returned when it is called again.
 func (f *keyFile) load(s *Set) (*privateKey, error) {
-	if !f.done {
-		f.key, f.err = s.loadPrivate(f.path)
-		f.done = true
-		if f.err != nil {
-			f.err = &KeyError{f.path, f.err}
-		}
+	if f.done {
+		return f.key, f.err
+	}
+	f.done = true
+	if f.public {
+		f.err = &KeyError{f.path, ErrNoPrivateHalf}
+		s.notice(f.err.Error())
+		return nil, f.err
+	}
+	if f.key, f.err = s.loadPrivate(f.path); f.err != nil {
+		f.err = &KeyError{f.path, f.err}
 	}
 	return f.key, f.err
 }
 
 func (s *Set) loadPrivate(path string) (*privateKey, error) {
-	data, err := readPrivate(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		s.notice(fmt.Sprintf("no such identity: %s: %v", path, errors.Unwrap(err)))
+	key, err := s.readKey(path)
+	if err != nil {
 		return nil, err
-	case err != nil:
+	}
+	if err := s.longEnough(key.pub); err != nil {
+		return nil, err
+	}
+	if sk, ok := key.raw.(*securityKey); ok {
+		if !s.hasSecurityKeys() {
+			return nil, ErrNoSecurityProvider
+		}
+		key.signer = &skSigner{set: s, key: sk, path: path}
+	}
+	s.offerToAgent(path, key)
+	return key, nil
+}
+
+// readKey reads and decrypts a private key file, and tells the person when it
+// is missing or broken.
+func (s *Set) readKey(path string) (*privateKey, error) {
+	data, err := readPrivate(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		s.notice(fmt.Sprintf("no such identity: %s: %v", path, syscall.ENOENT))
+		return nil, err
+	}
+	if err != nil {
 		s.notice((&KeyError{path, err}).Error())
 		return nil, err
 	}
 	defer clear(data)
 	key, err := s.decrypt(path, data)
-	if err != nil {
-		return nil, err
+	if errors.Is(err, ErrInvalidFormat) {
+		s.notice((&KeyError{path, err}).Error())
 	}
-	return key, nil
+	return key, err
 }
 
 // decrypt parses a private key file, asking for its passphrase as often as

@@ -1,12 +1,12 @@
 package identity
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -17,124 +17,151 @@ import (
 func (s *Set) identityFiles() []*Identity {
 	var ids []*Identity
 	for _, path := range s.cfg.Files {
-		file := &keyFile{path: path}
-		source := "file " + path
-		if s.cfg.FilesSet {
-			source += " (explicit)"
-		}
-		pub, comment, err := loadPublic(path)
-		if err != nil && !s.cfg.FilesSet && errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		id := &Identity{set: s, file: file, pub: pub, path: path, explicit: s.cfg.FilesSet, Comment: comment, Source: source}
-		if s.keepFile(id) {
+		if id := s.identityFile(path); id != nil {
 			ids = append(ids, id)
 		}
 		if len(s.cfg.CertificateFiles) > 0 {
 			continue
 		}
-		cert, comment, err := loadPublic(path + "-cert")
-		if err != nil || !s.isUserCertificate(cert, path+"-cert.pub") {
-			continue
-		}
-		certID := &Identity{set: s, file: file, pub: cert, path: path, explicit: s.cfg.FilesSet, Comment: comment, Source: source}
-		if s.keepFile(certID) {
-			ids = append(ids, certID)
+		p, err := loadPublic(path + "-cert")
+		if _, ok := p.key.(*ssh.Certificate); ok && err == nil {
+			p.own = false // of path
+			ids = append(ids, s.fromFile(path, p, s.cfg.FilesSet))
 		}
 	}
-	return ids
+	return slices.DeleteFunc(ids, s.ignored)
+}
+
+// identityFile returns the identity of one file; nil for a default file that
+// is missing.
+func (s *Set) identityFile(path string) *Identity {
+	p, err := loadPublic(path)
+	if !s.cfg.FilesSet && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return s.fromFile(path, p, s.cfg.FilesSet)
+}
+
+func (s *Set) fromFile(path string, p public, explicit bool) *Identity {
+	id := &Identity{
+		Comment:  p.comment,
+		Source:   "file " + path,
+		set:      s,
+		pub:      p.key,
+		path:     path,
+		explicit: explicit,
+		file:     s.fileOf(path, p.own),
+	}
+	if explicit {
+		id.Source += " (explicit)"
+	}
+	return id
+}
+
+// fileOf returns the private file of that name: a key and the certificate
+// beside it share one, so that its passphrase is asked for once.
+func (s *Set) fileOf(path string, public bool) *keyFile {
+	if s.private == nil {
+		s.private = make(map[string]*keyFile)
+	}
+	f, ok := s.private[path]
+	if !ok {
+		f = &keyFile{path: path, public: public}
+		s.private[path] = f
+	}
+	return f
 }
 
 // certificateFiles returns one identity for each CertificateFile.
 func (s *Set) certificateFiles() []*Identity {
 	var ids []*Identity
 	for _, path := range s.cfg.CertificateFiles {
-		cert, comment, err := loadPublic(path)
+		p, err := loadPublic(path)
 		if err != nil {
 			s.note("certificate %s: %v", path, err)
 			continue
 		}
-		if !s.isUserCertificate(cert, path) {
+		if _, ok := p.key.(*ssh.Certificate); !ok {
+			s.note("ignoring %s: not a certificate", path)
 			continue
 		}
-		id := &Identity{set: s, file: &keyFile{path: path}, pub: cert, path: path, explicit: true, Comment: comment, Source: "certificate " + path}
-		if s.keepFile(id) {
-			ids = append(ids, id)
-		}
+		id := s.fromFile(path, p, true)
+		id.Source = "certificate " + path
+		ids = append(ids, id)
 	}
-	return ids
+	return slices.DeleteFunc(ids, s.ignored)
 }
 
-// keepFile leaves out security keys when no provider is configured, and
-// certificates that are not for users.
-func (s *Set) keepFile(id *Identity) bool {
+// ignored tells whether an identity of a file cannot be used at all: a
+// certificate that is not for users, or a security key without a provider.
+func (s *Set) ignored(id *Identity) bool {
 	if isSecurityKey(id.pub) && !s.hasSecurityKeys() {
 		s.note("ignoring %s: %v", id.path, ErrNoSecurityProvider)
-		return false
-	}
-	if cert, ok := id.pub.(*ssh.Certificate); ok {
-		return s.isUserCertificate(cert, id.path)
-	}
-	return true
-}
-
-func (s *Set) isUserCertificate(pub ssh.PublicKey, path string) bool {
-	cert, ok := pub.(*ssh.Certificate)
-	if ok && cert.CertType == ssh.UserCert {
 		return true
 	}
-	s.note("ignoring certificate %s: not a user certificate", path)
+	if cert, ok := id.pub.(*ssh.Certificate); ok && cert.CertType != ssh.UserCert {
+		s.note("ignoring %s: not a user certificate", id.path)
+		return true
+	}
 	return false
 }
 
-// loadPublic finds the public half for a file's name: the file itself, the one
-// with .pub appended, or the public part of a private key in OpenSSH's format.
-// With ErrInvalidFormat the file is there but holds none in the open.
-func loadPublic(path string) (ssh.PublicKey, string, error) {
+// public is what is known of a key without its private half.
+type public struct {
+	key     ssh.PublicKey // nil when there is none in the open
+	comment string
+	own     bool // found in the very file that was named
+}
+
+// loadPublic finds the public half for a file's name: in the file itself, in
+// the one with .pub appended, or in the open part of a private key in OpenSSH's
+// format. The error says why there is none. authfile.c: sshkey_load_public
+func loadPublic(path string) (public, error) {
 	data, err := readSmall(path)
-	if err == nil {
-		if pub, comment, ok := parsePublic(data); ok {
-			return pub, comment, nil
-		}
+	defer clear(data)
+	if p, ok := parsePublic(data); ok {
+		p.own = true
+		return p, nil
 	}
 	if beside, errPub := readSmall(path + ".pub"); errPub == nil {
-		if pub, comment, ok := parsePublic(beside); ok {
-			return pub, comment, nil
+		if p, ok := parsePublic(beside); ok {
+			return p, nil
 		}
 	}
 	if err != nil {
-		return nil, "", err
+		return public{}, err
 	}
-	defer clear(data)
-	if c, errOpen := parseContainer(data); errOpen == nil {
-		if pub, errPub := ssh.ParsePublicKey(c.Public); errPub == nil {
-			return pub, "", nil
-		}
+	c, err := parseContainer(data)
+	if err != nil {
+		return public{}, err
 	}
-	return nil, "", fmt.Errorf("%w: no public half in the open", ErrInvalidFormat)
+	key, err := ssh.ParsePublicKey(c.Public)
+	if err != nil {
+		return public{}, fmt.Errorf("%w: %v", ErrInvalidFormat, err)
+	}
+	return public{key: key}, nil
 }
 
 // parsePublic reads the first public key of a one-key-a-line file. It stops at
-// what looks like a private key.
-func parsePublic(data []byte) (ssh.PublicKey, string, bool) {
-	sc := bufio.NewScanner(bytes.NewReader(data))
-	sc.Buffer(nil, maxKeyFile)
-	for sc.Scan() {
-		line := strings.TrimLeft(sc.Text(), " \t")
-		if strings.HasPrefix(line, "-----BEGIN") {
-			return nil, "", false
+// what looks like a private key. authfile.c: sshkey_try_load_public
+func parsePublic(data []byte) (public, bool) {
+	for line := range bytes.Lines(data) {
+		if bytes.HasPrefix(line, []byte("-----BEGIN")) {
+			break
 		}
-		format, rest, _ := strings.Cut(line, " ")
-		blob, comment, _ := strings.Cut(strings.TrimLeft(rest, " \t"), " ")
-		raw, err := base64.StdEncoding.DecodeString(strings.TrimRight(blob, "\r"))
+		fields := strings.Fields(string(line))
+		if len(fields) < 2 {
+			continue
+		}
+		blob, err := base64.StdEncoding.DecodeString(fields[1])
 		if err != nil {
 			continue
 		}
-		pub, err := ssh.ParsePublicKey(raw)
-		if err != nil || pub.Type() != format {
+		key, err := ssh.ParsePublicKey(blob)
+		if err != nil || key.Type() != fields[0] {
 			continue
 		}
-		return pub, strings.TrimSpace(comment), true
+		return public{key: key, comment: strings.Join(fields[2:], " ")}, true
 	}
-	return nil, "", false
+	return public{}, false
 }

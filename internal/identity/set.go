@@ -25,8 +25,9 @@ type Set struct {
 
 	offered []*Identity
 	// hidden identities are not offered, but may sign for a certificate.
-	hidden []*Identity
-	notes  []string
+	hidden  []*Identity
+	private map[string]*keyFile // by path
+	notes   []string
 }
 
 // Open gathers the identities in the order in which they are to be offered. It
@@ -95,11 +96,20 @@ func (s *Set) place(id *Identity) {
 
 // usable tells whether the configuration lets a key be offered.
 func (s *Set) usable(pub ssh.PublicKey) error {
-	if bits := rsaBits(pub); bits > 0 && bits < max(s.cfg.RequiredRSASize, 1024) {
-		return fmt.Errorf("%w (%d bits)", ErrShortRSA, bits)
+	if err := s.longEnough(pub); err != nil {
+		return err
 	}
 	if len(signatureAlgorithms(pub.Type(), s.cfg.AcceptedAlgorithms)) == 0 {
 		return ErrNotAccepted
+	}
+	return nil
+}
+
+// longEnough tells whether an RSA key has the required size. sshkey.c:
+// sshkey_check_rsa_length
+func (s *Set) longEnough(pub ssh.PublicKey) error {
+	if bits := rsaBits(pub); bits > 0 && bits < max(s.cfg.RequiredRSASize, 1024) {
+		return fmt.Errorf("%w (%d bits)", ErrShortRSA, bits)
 	}
 	return nil
 }
