@@ -1,0 +1,119 @@
+package stdio
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const noSignal = unix.MSG_NOSIGNAL
+
+func isTerminal(fd int) bool {
+	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	return err == nil
+}
+
+// openKind prefers a description of our own to sharing the one of fd.
+func openKind(fd int, k kind, write bool) (endpoint, error) {
+	own := -1
+	switch k {
+	case kindPipe:
+		own = reopen(fmt.Sprintf("/proc/self/fd/%d", fd), write)
+	case kindTerminal:
+		own = reopenTerminal(fd, write)
+	}
+	if own < 0 {
+		return openPolled(fd, k, write)
+	}
+	return &owned{f: os.NewFile(uintptr(own), "stdio"), write: write, terminal: k == kindTerminal}, nil
+}
+
+// reopen opens path for itself, or returns -1: another user's pipe or
+// terminal, no /proc, or nobody at the other end of a pipe.
+func reopen(path string, write bool) int {
+	mode := unix.O_RDONLY
+	if write {
+		mode = unix.O_WRONLY
+	}
+	for {
+		// O_NOCTTY: a daemon must not get the user's terminal as its own.
+		fd, err := unix.Open(path, mode|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+		if err == nil {
+			return fd
+		}
+		if err != unix.EINTR {
+			return -1
+		}
+	}
+}
+
+// Device numbers of Linux, Documentation/admin-guide/devices.txt.
+const (
+	majorTTYAux  = 5   // /dev/tty is 5:0
+	majorPtsLow  = 136 // /dev/pts/N is 136:N, then 137:N-256, …
+	majorPtsHigh = 143
+)
+
+// reopenTerminal opens the terminal that fd is once more, or returns -1. The
+// master side of a pseudo-terminal has no name by which it could be opened,
+// and /dev/tty names another terminal in each process.
+func reopenTerminal(fd int, write bool) int {
+	if _, err := unix.IoctlGetInt(fd, unix.TIOCGPTN); err == nil {
+		return -1
+	}
+	dev, err := unix.IoctlGetUint32(fd, unix.TIOCGDEV)
+	if err != nil {
+		return -1
+	}
+	path := fmt.Sprintf("/proc/self/fd/%d", fd)
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil {
+		return -1
+	}
+	if unix.Major(st.Rdev) == majorTTYAux {
+		path = ptsPath(uint64(dev))
+	}
+	own := reopen(path, write)
+	if own < 0 {
+		return -1
+	}
+	if got, err := unix.IoctlGetUint32(own, unix.TIOCGDEV); err != nil || got != dev {
+		unix.Close(own)
+		return -1
+	}
+	return own
+}
+
+// ptsPath is the name of the pseudo-terminal with the device number dev, ""
+// when it is no such device.
+func ptsPath(dev uint64) string {
+	major := unix.Major(dev)
+	if major < majorPtsLow || major > majorPtsHigh {
+		return ""
+	}
+	return fmt.Sprintf("/dev/pts/%d", (major-majorPtsLow)<<8|unix.Minor(dev))
+}
+
+// owned is a non-blocking description of our own. Go's poller waits for it,
+// which costs no thread.
+type owned struct {
+	f               *os.File
+	write, terminal bool
+}
+
+func (d *owned) transfer(p []byte) (int, error) {
+	if d.write {
+		return d.f.Write(p)
+	}
+	n, err := d.f.Read(p)
+	if d.terminal && errors.Is(err, unix.EIO) {
+		return n, nil // the terminal has hung up
+	}
+	return n, err
+}
+
+func (d *owned) cancel() bool { d.f.SetDeadline(time.Unix(1, 0)); return true }
+func (d *owned) close() error { return d.f.Close() }
