@@ -183,7 +183,7 @@ func openEndpoint(f *os.File, write bool) (endpoint, error) {
 		e, err = openKind(fd, k, write)
 		return err
 	})
-	if errors.Is(err, unix.EBADF) || errors.Is(err, os.ErrClosed) {
+	if errors.Is(err, unix.EBADF) {
 		return invalid{}, nil
 	}
 	return e, err
