@@ -166,7 +166,10 @@ func (s *Store) verdict(h Host, n *names, key ssh.PublicKey) Verdict {
 		if v.Status != 0 {
 			return v
 		}
-		reason, key = why, cert.Key
+		if reason = why; reason == "" {
+			reason = "no authority is known for the host's certificate"
+		}
+		key = cert.Key
 	}
 	v := verdictPlain(n, key)
 	if v.Reason == "" {
@@ -178,23 +181,35 @@ func (s *Store) verdict(h Host, n *names, key ssh.PublicKey) Verdict {
 // verdictCert is a verdict without Status and the reason for it when the
 // certificate cannot be accepted as one.
 func (s *Store) verdictCert(h Host, n *names, cert *ssh.Certificate) (Verdict, string) {
-	reason := "no authority is known for the host's certificate"
-	for _, lk := range []*lookup{&n.host, &n.bareHost} {
-		status, found := judge(lk.entries, cert)
-		switch status {
-		case Revoked:
-			return revokedVerdict(cert, found), ""
-		case Known:
-			if reason = s.certProblem(cert, h.Name); reason == "" {
-				return Verdict{
-					Status: Known, Matches: lines(found), Key: cert, CA: true,
-					WithoutPort: lk == &n.bareHost,
-				}, ""
-			}
-			return Verdict{}, reason
+	v, reason := s.judgeCert(h, cert, n.host.entries)
+	if v.Status != 0 || reason != "" || n.bareHost.name == "" {
+		return v, reason
+	}
+	v, reason = s.judgeCert(h, cert, n.bareHost.entries)
+	if v.Status == 0 {
+		// The key in it is looked up without the port before it is with it.
+		if status, found := judge(n.bareHost.entries, cert.Key); status == Known {
+			v = Verdict{Status: Known, Matches: lines(found), Key: cert.Key, Reason: reason}
 		}
 	}
-	return Verdict{}, reason
+	v.WithoutPort = true
+	return v, reason
+}
+
+// judgeCert judges a certificate by the entries for one name. Without a Status
+// or a reason, no authority is known.
+func (s *Store) judgeCert(h Host, cert *ssh.Certificate, entries []entry) (Verdict, string) {
+	status, found := judge(entries, cert)
+	switch status {
+	case Revoked:
+		return revokedVerdict(cert, found), ""
+	case Known:
+		if reason := s.certProblem(cert, h.Name); reason != "" {
+			return Verdict{}, reason
+		}
+		return Verdict{Status: Known, Matches: lines(found), Key: cert, CA: true}, ""
+	}
+	return Verdict{}, ""
 }
 
 // verdictPlain judges a plain key, and the host's address with it.

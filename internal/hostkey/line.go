@@ -20,7 +20,10 @@ const maxFile = 0x8000000
 
 const blanks = " \t"
 
-var errNoKey = errors.New("no key on the line")
+var (
+	errNoKey    = errors.New("no key on the line")
+	errTooLarge = errors.New("file too large")
+)
 
 // rawLine is a line of known_hosts whose key is not parsed yet.
 type rawLine struct {
@@ -107,20 +110,24 @@ func eachLine(data string, do func(rawLine)) {
 	}
 }
 
-// readFile reads at most maxFile bytes.
+// readFile reads a file of at most maxFile bytes.
 func readFile(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
+	return readAll(f)
+}
+
+func readAll(f *os.File) (string, error) {
 	var b strings.Builder
 	if st, err := f.Stat(); err == nil && st.Mode().IsRegular() {
 		b.Grow(int(min(st.Size(), maxFile)))
 	}
 	n, err := io.Copy(&b, io.LimitReader(f, maxFile+1))
 	if err == nil && n > maxFile {
-		err = &os.PathError{Op: "read", Path: path, Err: errors.New("file too large")}
+		err = &os.PathError{Op: "read", Path: f.Name(), Err: errTooLarge}
 	}
 	if err != nil {
 		return "", err

@@ -36,12 +36,12 @@ func replaceOnce(path string, flag int, rewrite func(old string) string) error {
 	if err != nil || !st.Mode().IsRegular() {
 		return err // a device has no lines to replace
 	}
-	old, err := io.ReadAll(io.LimitReader(f, maxFile))
+	old, err := readAll(f)
 	if err != nil {
 		return err
 	}
-	content := rewrite(string(old))
-	if content == string(old) {
+	content := rewrite(old)
+	if content == old {
 		return nil
 	}
 	// Differs from OpenSSH: a symbolic link stays one.
