@@ -108,8 +108,10 @@ type HostKey struct {
 	HashKnownHosts        bool
 	// KnownHostsCommand has the tokens that are known before the key
 	// exchange expanded only when it is run: it is kept unexpanded here.
-	KnownHostsCommand     string
-	RevokedHostKeys       string // file, "" for none
+	KnownHostsCommand string
+	RevokedHostKeys   string // file, "" for none
+	// RevokedHostKeyFiles are all of them: OpenSSH takes several from 10.0 on.
+	RevokedHostKeyFiles   []string
 	CASignatureAlgorithms []string
 	RequiredRSASize       int
 	UpdateHostKeys        string // "yes", "no" or "ask"

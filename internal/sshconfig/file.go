@@ -1,0 +1,280 @@
+package sshconfig
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+// Files are the configuration files of one user, parsed once. They may be used
+// by several goroutines. A file that an Include names is read when it is first
+// needed and then kept.
+type Files struct {
+	// config: not changed after Load
+	env   Env
+	roots []root
+
+	// state: guarded by mu
+	mu    sync.Mutex
+	files map[string]*file
+	globs map[string][]string
+}
+
+// root is a file that is read for each host.
+type root struct {
+	*file
+	giver giver
+}
+
+// file is one parsed file.
+type file struct {
+	name  string
+	lines []line
+	// err says why an included file may not be used.
+	err error
+	// checked is set once all lines were found good, so that lines that do
+	// not apply to a host need not be looked at again.
+	checked atomic.Bool
+}
+
+// line is one statement; what it says is read when it matters.
+type line struct {
+	kw     keyword
+	number int32
+	// key is the keyword as written, rest what follows; both point into the
+	// file's text.
+	key, rest string
+}
+
+// Load reads the files that apply when ssh is given "-F name": for "" the
+// user's ~/.ssh/config and the system's file, either of which may be missing;
+// for "none" nothing; for another name that file alone, which must exist.
+func Load(name string, env Env) (*Files, error) {
+	if err := env.fill(); err != nil {
+		return nil, err
+	}
+	f := &Files{env: env, files: make(map[string]*file), globs: make(map[string][]string)}
+	if strings.EqualFold(name, "none") {
+		return f, nil
+	}
+	if name != "" {
+		one, err := f.read(name, false)
+		if err != nil {
+			return nil, cannotOpen(name, err)
+		}
+		f.roots = []root{{one, giverUser}}
+		return f, nil
+	}
+	user, err := f.read(filepath.Join(env.Home, ".ssh", "config"), true)
+	if err := f.addRoot(user, err, giverUser); err != nil {
+		return nil, err
+	}
+	system, err := f.read(env.SystemFile, false)
+	if err := f.addRoot(system, err, giverSystem); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// addRoot adds a file unless it cannot be opened.
+func (f *Files) addRoot(one *file, err error, giver giver) error {
+	var bad *Error
+	if errors.As(err, &bad) {
+		return err
+	}
+	if err == nil {
+		f.roots = append(f.roots, root{one, giver})
+	}
+	return nil
+}
+
+// cannotOpen words a failure to open a file that must exist.
+func cannotOpen(name string, err error) error {
+	var bad *Error
+	if errors.As(err, &bad) {
+		return err
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return fatalf("Can't open user config file %s: %v", name, err)
+}
+
+// read reads and splits a file. check refuses one that others may write.
+func (f *Files) read(name string, check bool) (*file, error) {
+	h, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	info, err := h.Stat()
+	if err != nil {
+		return nil, fatalf("fstat %s: %v", name, err)
+	}
+	if check && !f.env.trusted(info) {
+		return nil, fatalf("Bad owner or permissions on %s", name)
+	}
+	if info.IsDir() {
+		return &file{name: name}, nil // reading ends at once, as in ssh
+	}
+	text, err := readAll(h, info.Size())
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return parseFile(name, text), nil
+}
+
+// trusted tells whether only root and the user may write a file.
+func (e *Env) trusted(info fs.FileInfo) bool {
+	sys, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return true
+	}
+	if sys.Uid != 0 && int(sys.Uid) != e.UID {
+		return false
+	}
+	if info.Mode().Perm()&0o002 != 0 {
+		return false
+	}
+	return info.Mode().Perm()&0o020 == 0 || e.PrivateGroup(int(sys.Gid), e.UID)
+}
+
+// parseFile splits text into statements.
+func parseFile(name, text string) *file {
+	f := &file{name: name}
+	f.lines = make([]line, 0, strings.Count(text, "\n")+1)
+	var number int32
+	for text != "" {
+		var s string
+		if i := strings.IndexByte(text, '\n'); i >= 0 {
+			s, text = text[:i+1], text[i+1:]
+		} else {
+			s, text = text, ""
+		}
+		number++
+		key, rest := splitLine(s)
+		if key != "" {
+			f.lines = append(f.lines, line{lookupKeyword(key), number, key, rest})
+		}
+	}
+	return f
+}
+
+// maxDepth is how deep Include may nest. readconf.c: READCONF_MAX_DEPTH.
+const maxDepth = 16
+
+// include returns a file that an Include names, nil when it does not exist.
+func (f *Files) include(name string) (*file, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if one, ok := f.files[name]; ok {
+		return one, fileErr(one)
+	}
+	one, err := f.read(name, true)
+	if errors.Is(err, fs.ErrNotExist) {
+		one, err = nil, nil
+	}
+	if err != nil {
+		one = &file{name: name, err: err}
+	}
+	f.files[name] = one
+	return one, fileErr(one)
+}
+
+func fileErr(f *file) error {
+	if f == nil {
+		return nil
+	}
+	return f.err
+}
+
+// expandGlob lists the files that an Include's pattern matches.
+func (f *Files) expandGlob(pattern string) ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if names, ok := f.globs[pattern]; ok {
+		return names, nil
+	}
+	names, err := glob(pattern)
+	if err == nil {
+		f.globs[pattern] = names
+	}
+	return names, err
+}
+
+// HostBlock is a name that a Host line gives literally.
+type HostBlock struct {
+	Name string
+	File string
+	Line int
+}
+
+// Hosts lists the names that Host lines give without wildcards or negation, in
+// the order of the files; the first line of a name counts. Included files
+// are followed when their names have no tokens. It is meant for completion
+// and listings, and leaves out what it cannot read.
+func (f *Files) Hosts() []HostBlock {
+	c := hostCollector{files: f, seen: make(map[string]bool)}
+	for _, r := range f.roots {
+		c.collect(r.file, r.giver, 0)
+	}
+	return c.blocks
+}
+
+// hostCollector gathers Hosts' answer.
+type hostCollector struct {
+	files  *Files
+	seen   map[string]bool
+	blocks []HostBlock
+}
+
+func (c *hostCollector) collect(f *file, giver giver, depth int) {
+	if depth > maxDepth {
+		return
+	}
+	for i := range f.lines {
+		l := &f.lines[i]
+		if l.kw != kwHost && l.kw != kwInclude {
+			continue
+		}
+		args, _ := splitArgs(l.rest, nil)
+		for _, arg := range args {
+			if l.kw == kwHost {
+				c.add(arg, f.name, int(l.number))
+				continue
+			}
+			c.include(arg, giver, depth)
+		}
+	}
+}
+
+func (c *hostCollector) add(name, file string, line int) {
+	if name == "" || name[0] == '!' || strings.ContainsAny(name, "*?") || c.seen[name] {
+		return
+	}
+	c.seen[name] = true
+	c.blocks = append(c.blocks, HostBlock{name, file, line})
+}
+
+func (c *hostCollector) include(arg string, giver giver, depth int) {
+	path, err := c.files.env.includePath(arg, giver, nil)
+	if err != nil {
+		return
+	}
+	names, err := c.files.expandGlob(path)
+	if err != nil {
+		return
+	}
+	for _, name := range names {
+		if one, err := c.files.include(name); err == nil && one != nil {
+			c.collect(one, giver, depth+1)
+		}
+	}
+}
