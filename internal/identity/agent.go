@@ -23,9 +23,13 @@ func dialAgent(ctx context.Context, path string) (*agentConn, error) {
 	if err != nil {
 		return nil, err
 	}
+	return wrapAgent(conn), nil
+}
+
+func wrapAgent(conn net.Conn) *agentConn {
 	// Without Close to be seen, the client runs no goroutine of its own.
 	hidden := struct{ io.ReadWriter }{conn}
-	return &agentConn{Conn: conn, client: agent.NewClient(hidden)}, nil
+	return &agentConn{Conn: conn, client: agent.NewClient(hidden)}
 }
 
 // agentSigner signs with a key that the agent holds.

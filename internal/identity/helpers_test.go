@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -161,7 +162,7 @@ func newServer(t testing.TB, ca string, pubs ...string) *server {
 	lines := []string{
 		"HostKey " + host, "UsePAM no", "StrictModes no", "PermitRootLogin yes", "LogLevel VERBOSE", "PidFile none",
 		"AuthorizedKeysFile " + dir + "/keys", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
-		"PubkeyAcceptedAlgorithms +ssh-rsa", "PubkeyAuthOptions none", "MaxAuthTries 100",
+		"PubkeyAcceptedAlgorithms +ssh-rsa,ssh-rsa-cert-v01@openssh.com", "PubkeyAuthOptions none", "MaxAuthTries 100",
 	}
 	if ca != "" {
 		lines = append(lines, "TrustedUserCAKeys "+ca+".pub")
@@ -261,4 +262,26 @@ func (s *server) mustLogin(t testing.TB, set *Set, kind string) *Identity {
 		t.Fatalf("logged in with a key of type %s, want %s", got, kind)
 	}
 	return id
+}
+
+// relay passes one connection of l on to the socket.
+func relay(l net.Listener, socket string) {
+	in, err := l.Accept()
+	if err != nil {
+		return
+	}
+	defer in.Close()
+	out, err := net.Dial("unix", socket)
+	if err != nil {
+		return
+	}
+	defer out.Close()
+	done := make(chan struct{})
+	go func() {
+		io.Copy(out, in)
+		out.(*net.UnixConn).CloseWrite()
+		close(done)
+	}()
+	io.Copy(in, out)
+	<-done
 }

@@ -108,13 +108,13 @@ func (id *Identity) signFailed(err error) error {
 	return fmt.Errorf("sign with %s %q: %w", TypeName(id.pub), id.path, err)
 }
 
-// String describes the identity for a log: path, type, fingerprint and how it
-// is known, like ssh -v.
+// String describes the identity for a log: path, type, fingerprint of the key
+// (also for a certificate) and how it is known, like ssh -v.
 func (id *Identity) String() string {
 	var b strings.Builder
 	b.WriteString(id.path)
 	if id.pub != nil {
-		fmt.Fprintf(&b, " %s %s", TypeName(id.pub), ssh.FingerprintSHA256(id.pub))
+		fmt.Fprintf(&b, " %s %s", TypeName(id.pub), ssh.FingerprintSHA256(plain(id.pub)))
 	}
 	if id.explicit {
 		b.WriteString(" explicit")
