@@ -1,0 +1,5 @@
+# See CONTRIBUTING.md. "make test" is what CI runs.
+
+.PHONY: build
+build:
+	go build -trimpath -o bin/sally ./cmd/sally

@@ -1,0 +1,230 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// Handler performs requests. Its methods are called concurrently; ctx ends
+// when the client leaves. An *Error is sent as it is, any other error as
+// CodeFailed.
+type Handler interface {
+	Up(ctx context.Context, r *Request, ask *Asker) (*Result, error)
+	// Attach returns what serves the connection once the client was told.
+	Attach(ctx context.Context, r *Request, ask *Asker) (Attachment, error)
+	Down(ctx context.Context, r *Request) (*Result, error)
+	Status(ctx context.Context, r *Request) (*Result, error)
+	Check(ctx context.Context, r *Request) (*Result, error)
+	// Logs calls emit for each record; it returns at the end of the log, or
+	// follows it until ctx ends.
+	Logs(ctx context.Context, r *Request, emit func(Record) error) error
+	// Quit agrees or not; the returned function is called after the client
+	// was told.
+	Quit(ctx context.Context, r *Request) (func(), error)
+}
+
+// Attachment takes a connection over after an attach.
+type Attachment interface {
+	// Serve speaks the next protocol until it ends. It does not close conn.
+	Serve(ctx context.Context, conn *net.UnixConn) error
+	// Close is called when Serve will not be.
+	Close()
+}
+
+// requestTimeout bounds how long a client may take to send its request.
+const requestTimeout = 10 * time.Second
+
+// Serve performs the one request of a connection. It does not close conn.
+func Serve(ctx context.Context, conn *net.UnixConn, h Handler) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	var r Request
+	conn.SetReadDeadline(time.Now().Add(requestTimeout))
+	if err := readMessage(conn, &r); err != nil {
+		return fmt.Errorf("read request: %w", err)
+	}
+	conn.SetReadDeadline(time.Time{})
+	s := &serving{conn: conn, ask: &Asker{conn: conn, pending: map[int]chan answer{}}}
+	if r.Version != Version {
+		return s.finish(nil, &Error{Code: CodeVersion, Message: fmt.Sprintf(
+			"the daemon speaks version %d of the control protocol and this command version %d; end the daemon with \"sally quit\"", Version, r.Version)})
+	}
+	s.ask.debug = r.Debug
+	stop := s.listen(cancel)
+	defer stop()
+	return s.perform(ctx, h, &r, stop)
+}
+
+// serving is one request under way.
+type serving struct {
+	conn *net.UnixConn
+	ask  *Asker
+}
+
+func (s *serving) perform(ctx context.Context, h Handler, r *Request, stop func()) error {
+	var result *Result
+	var err error
+	switch r.Op {
+	case OpUp:
+		result, err = h.Up(ctx, r, s.ask)
+	case OpAttach:
+		return s.attach(ctx, h, r, stop)
+	case OpDown:
+		result, err = h.Down(ctx, r)
+	case OpStatus:
+		result, err = h.Status(ctx, r)
+	case OpCheck:
+		result, err = h.Check(ctx, r)
+	case OpLogs:
+		err = h.Logs(ctx, r, func(rec Record) error { return s.ask.send(event{Log: &rec}) })
+	case OpQuit:
+		quit, err := h.Quit(ctx, r)
+		if err == nil {
+			defer quit()
+		}
+		return s.finish(nil, err)
+	default:
+		err = &Error{Code: CodeBad, Message: fmt.Sprintf("unknown operation %q", r.Op)}
+	}
+	return s.finish(result, err)
+}
+
+func (s *serving) attach(ctx context.Context, h Handler, r *Request, stop func()) error {
+	a, err := h.Attach(ctx, r, s.ask)
+	if err != nil {
+		return s.finish(nil, err)
+	}
+	stop() // from here on, what arrives belongs to the next protocol
+	if err := s.finish(&Result{}, nil); err != nil {
+		a.Close()
+		return err
+	}
+	return a.Serve(ctx, s.conn)
+}
+
+// finish sends the result or the error.
+func (s *serving) finish(result *Result, err error) error {
+	if err == nil {
+		if result == nil {
+			result = &Result{}
+		}
+		return s.ask.send(event{Result: result})
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		e = &Error{Code: CodeFailed, Message: err.Error()}
+	}
+	return s.ask.send(event{Error: e})
+}
+
+// listen reads the client's answers until stop is called or the client leaves,
+// which cancels the request.
+func (s *serving) listen(cancel func()) (stop func()) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			var a answer
+			err := readMessage(s.conn, &a)
+			var timeout net.Error
+			if errors.As(err, &timeout) && timeout.Timeout() {
+				return // stopped
+			}
+			if err != nil {
+				cancel()
+				return
+			}
+			s.ask.answered(a)
+		}
+	}()
+	return sync.OnceFunc(func() {
+		s.conn.SetReadDeadline(time.Unix(1, 0))
+		<-ended
+		s.conn.SetReadDeadline(time.Time{})
+	})
+}
+
+// Asker reaches the person behind a request.
+type Asker struct {
+	conn  net.Conn
+	debug int
+
+	sending sync.Mutex // one message at a time
+
+	// state: guarded by mu
+	mu      sync.Mutex
+	last    int
+	pending map[int]chan answer
+}
+
+// Errors of Ask.
+var (
+	ErrNobody    = errors.New("nobody to ask")
+	ErrCancelled = errors.New("cancelled")
+)
+
+// Debug is the level of debugging notices the client wants, 0 for none.
+func (a *Asker) Debug() int { return a.debug }
+
+// Ask returns the person's answer, ErrNobody or ErrCancelled when there is
+// none, or ctx's error.
+func (a *Asker) Ask(ctx context.Context, q Question) (string, error) {
+	reply := make(chan answer, 1)
+	a.mu.Lock()
+	a.last++
+	q.ID = a.last
+	a.pending[q.ID] = reply
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		delete(a.pending, q.ID)
+		a.mu.Unlock()
+	}()
+	if err := a.send(event{Ask: &q}); err != nil {
+		return "", err
+	}
+	select {
+	case r := <-reply:
+		switch r.Refused {
+		case "":
+			return r.Text, nil
+		case "nobody":
+			return "", ErrNobody
+		}
+		return "", ErrCancelled
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// Tell shows a notice. A client that has left does not matter here.
+func (a *Asker) Tell(n Notice) { _ = a.send(event{Tell: &n}) }
+
+func (a *Asker) answered(r answer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if reply := a.pending[r.ID]; reply != nil {
+		delete(a.pending, r.ID)
+		reply <- r
+	}
+}
+
+// sendTimeout bounds a write to a client that does not read.
+const sendTimeout = 10 * time.Second
+
+func (a *Asker) send(e event) error {
+	a.sending.Lock()
+	defer a.sending.Unlock()
+	a.conn.SetWriteDeadline(time.Now().Add(sendTimeout))
+	defer a.conn.SetWriteDeadline(time.Time{})
+	return writeMessage(a.conn, e)
+}
+
+// EncodeRoute is how a route travels in a Request.
+func EncodeRoute(route any) (json.RawMessage, error) { return json.Marshal(route) }

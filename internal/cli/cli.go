@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"sallyport/internal/daemon"
+)
+
+// Exit codes. As ssh, the remote command's status is ours, and 255 is our own
+// failure (ssh(1), EXIT STATUS).
+const (
+	exitOK      = 0
+	exitFailed  = 1   // a verb's answer is no
+	exitUsage   = 2   // the command line makes no sense
+	exitSSH     = 255 // no session, or none that ended with a status
+	exitSignals = 128 // plus the signal's number: ended before a session was there
+)
+
+// App is one run of the program.
+type App struct {
+	// Args are the command's, with its name first.
+	Args                  []string
+	Stdin, Stdout, Stderr *os.File
+	Getenv                func(string) string
+	Environ               []string
+	Version               string
+	// Dir overrides the runtime directory; "" is the user's own.
+	Dir daemon.Dir
+}
+
+// Main runs the program on the process's own surroundings and returns its
+// exit code.
+func Main(version string) int {
+	app := &App{
+		Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Getenv: os.Getenv, Environ: os.Environ(), Version: version,
+	}
+	return app.Run()
+}
+
+// Run chooses the face by the command's name and its first words: called ssh,
+// or as "sally ssh", it is ssh(1); with a verb it runs that; else it goes to a
+// host, over shared connections.
+func (a *App) Run() int {
+	args := a.Args[1:]
+	if filepath.Base(a.Args[0]) == "ssh" {
+		return a.ssh(faceSSH, args)
+	}
+	verb, at := firstWord(args)
+	switch {
+	case verb == "ssh":
+		return a.ssh(faceSSH, append(args[:at:at], args[at+1:]...))
+	case len(args) == 0 || a.isVerb(verb) || args[0] == "--help" || args[0] == "-h" || args[0] == "--version":
+		return a.verbs(args)
+	case verb == "--":
+		args = append(args[:at:at], args[at+1:]...)
+	}
+	return a.ssh(faceSally, args)
+}
+
+// firstWord is the first argument behind the flags that every verb takes.
+func firstWord(args []string) (word string, at int) {
+	for at < len(args) {
+		switch arg := args[at]; {
+		case arg == "-F":
+			at += 2
+		case strings.HasPrefix(arg, "-F"), arg == "-v", arg == "-vv", arg == "-vvv":
+			at++
+		default:
+			return arg, at
+		}
+	}
+	return "", at
+}
+
+// complain prints an error in the program's voice.
+func (a *App) complain(err error) {
+	fmt.Fprintf(a.Stderr, "sally: %v\n", err)
+	if hint := hintFor(err); hint != "" {
+		fmt.Fprintf(a.Stderr, "  hint: %s\n", hint)
+	}
+}
+
+// interrupted is the cancellation cause of a context that a signal ended.
+type interrupted struct{ signal os.Signal }
+
+func (e interrupted) Error() string { return "ended by " + e.signal.String() }
+
+// code is the exit code of a command that was ended so.
+func (e interrupted) code() int {
+	if s, ok := e.signal.(syscall.Signal); ok {
+		return exitSignals + int(s)
+	}
+	return exitSSH
+}
+
+// untilSignal gives a context that ends with the signals that end a command.
+func untilSignal() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		select {
+		case s := <-signals:
+			cancel(interrupted{s})
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); cancel(nil) }
+}
+
+// signalled reports whether ctx ended by a signal.
+func signalled(ctx context.Context) (interrupted, bool) {
+	var s interrupted
+	ok := errors.As(context.Cause(ctx), &s)
+	return s, ok
+}

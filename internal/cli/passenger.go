@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path"
+	"strings"
+
+	"sallyport/internal/mux"
+)
+
+// passenger runs the session on an attached connection and returns its exit
+// code.
+func (c *sshCommand) passenger(ctx context.Context, client *mux.Client) (int, error) {
+	if c.options.Session.SessionType == "none" {
+		return c.hold(ctx, client)
+	}
+	stdin := c.Stdin
+	if c.options.Session.StdinNull {
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			return 0, err
+		}
+		defer null.Close()
+		stdin = null
+	}
+	pid, err := client.Alive(ctx)
+	if err != nil {
+		return 0, err
+	}
+	tty := c.wantsTTY()
+	s, err := client.Session(ctx, c.sessionRequest(tty), [3]*os.File{stdin, c.Stdout, c.Stderr})
+	if err != nil {
+		return 0, err
+	}
+	restore := func() {}
+	if tty && isTerminal(stdin) {
+		if restore, err = rawMode(stdin); err != nil {
+			return 0, fmt.Errorf("terminal: %w", err)
+		}
+		defer restore()
+		defer c.watchWindow(int(pid))()
+	}
+	exit, err := s.Wait(ctx, restore)
+	switch {
+	case err != nil:
+		return 0, err
+	case !exit.Known:
+		return exitSSH, nil
+	}
+	return int(exit.Status), nil
+}
+
+// hold keeps the connection until it ends or the user does: ssh -N.
+func (c *sshCommand) hold(ctx context.Context, client *mux.Client) (int, error) {
+	<-ctx.Done()
+	client.Close()
+	return 0, ctx.Err()
+}
+
+// wantsTTY applies RequestTTY (ssh_config(5)).
+func (c *sshCommand) wantsTTY() bool {
+	s := c.options.Session
+	switch s.RequestTTY {
+	case "force":
+		return true
+	case "no":
+		return false
+	case "yes":
+		return isTerminal(c.Stdin) && !s.StdinNull
+	}
+	return c.command() == "" && s.SessionType == "default" && isTerminal(c.Stdin) && !s.StdinNull
+}
+
+// command is what runs on the target; "" is a shell.
+func (c *sshCommand) command() string {
+	if len(c.inv.Command) > 0 {
+		return strings.Join(c.inv.Command, " ")
+	}
+	return c.options.Session.RemoteCommand
+}
+
+// what names the session for status.
+func (c *sshCommand) what() string {
+	switch {
+	case c.options.Session.SessionType == "none":
+		return "hold"
+	case c.options.Session.SessionType == "subsystem":
+		return "subsystem"
+	case c.command() != "":
+		return "command"
+	}
+	return "shell"
+}
+
+func (c *sshCommand) sessionRequest(tty bool) *mux.SessionRequest {
+	s := c.options.Session
+	r := &mux.SessionRequest{
+		TTY: tty, Subsystem: s.SessionType == "subsystem", EscapeChar: mux.NoEscapeChar,
+		Term: c.Getenv("TERM"), Command: c.command(), Env: c.sessionEnv(),
+	}
+	if tty && s.EscapeChar >= 0 {
+		r.EscapeChar = uint32(s.EscapeChar)
+	}
+	return r
+}
+
+// sessionEnv is what SetEnv and SendEnv give to the far side.
+func (c *sshCommand) sessionEnv() []string {
+	env := append([]string(nil), c.options.Session.SetEnv...)
+	for _, e := range c.Environ {
+		name, _, _ := strings.Cut(e, "=")
+		for _, pattern := range c.options.Session.SendEnv {
+			if ok, err := path.Match(pattern, name); err == nil && ok {
+				env = append(env, e)
+				break
+			}
+		}
+	}
+	return env
+}
+
+// watchWindow relays changes of the terminal's size until it is stopped.
+func (c *sshCommand) watchWindow(pid int) (stop func()) {
+	changes := make(chan os.Signal, 1)
+	done := make(chan struct{})
+	notifyWindowChange(changes)
+	go func() {
+		for {
+			select {
+			case <-changes:
+				relayWindowChange(pid)
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { signal.Stop(changes); close(done) }
+}

@@ -1,0 +1,12 @@
+package cli
+
+import (
+	"math"
+
+	"golang.org/x/sys/unix"
+)
+
+// closeOnExec marks whatever descriptors this process inherited, so that the
+// daemon does not inherit them in turn: one kept open would hang the shell
+// pipeline that it belongs to.
+func closeOnExec() { _ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) }

@@ -1,0 +1,13 @@
+//go:build unix && !linux
+
+package cli
+
+import "golang.org/x/sys/unix"
+
+// closeOnExec marks whatever descriptors this process inherited, so that the
+// daemon does not inherit them in turn.
+func closeOnExec() {
+	for fd := 3; fd < 1024; fd++ {
+		unix.CloseOnExec(fd)
+	}
+}

@@ -1,0 +1,44 @@
+//go:build unix
+
+package cli
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// detached starts a process in a session of its own, so that it survives the
+// terminal.
+func detached() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+
+// socketPair is two connected Unix sockets.
+func socketPair() (a, b *net.UnixConn, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("socketpair: %w", err)
+	}
+	var conns [2]*net.UnixConn
+	for i, fd := range fds {
+		unix.CloseOnExec(fd)
+		f := os.NewFile(uintptr(fd), "socketpair")
+		c, err := net.FileConn(f)
+		f.Close()
+		if err != nil {
+			return nil, nil, err
+		}
+		conns[i] = c.(*net.UnixConn)
+	}
+	return conns[0], conns[1], nil
+}
+
+// relayWindowChange tells the process that serves our session to look at the
+// terminal's size, as OpenSSH's clients do.
+func relayWindowChange(pid int) { _ = syscall.Kill(pid, syscall.SIGWINCH) }
+
+// notifyWindowChange sends changes of the terminal's size.
+func notifyWindowChange(c chan<- os.Signal) { signal.Notify(c, syscall.SIGWINCH) }

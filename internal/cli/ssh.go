@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"sallyport/internal/api"
+	"sallyport/internal/mux"
+	"sallyport/internal/route"
+	"sallyport/internal/sshargs"
+	"sallyport/internal/sshconfig"
+)
+
+// face is how the program presents itself.
+type face int
+
+const (
+	// faceSally shares connections by default.
+	faceSally face = iota
+	// faceSSH is ssh(1): ControlMaster decides about sharing.
+	faceSSH
+)
+
+// name is what the face calls itself in messages.
+func (f face) name() string {
+	if f == faceSSH {
+		return "ssh"
+	}
+	return "sally"
+}
+
+// ssh is the whole life of an ssh command line. It returns the exit code.
+func (a *App) ssh(f face, args []string) int {
+	private := false
+	if f == faceSally {
+		args, private = cutFlag(args, "--no-daemon")
+	}
+	inv, err := sshargs.Parse(args)
+	if err != nil {
+		return a.usageError(f, err)
+	}
+	c := &sshCommand{App: a, face: f, inv: inv, private: private || f == faceSSH}
+	switch inv.Action {
+	case sshargs.ActionVersion:
+		fmt.Fprintln(a.Stderr, "Sallyport_"+a.Version)
+		return exitOK
+	case sshargs.ActionQuery:
+		return a.query(inv.Query)
+	case sshargs.ActionSession, sshargs.ActionDumpConfig:
+		return c.run()
+	}
+	a.complain(errors.New("this flag is not supported by this version"))
+	return exitSSH
+}
+
+// cutFlag takes a flag of ours out of the arguments before the host.
+func cutFlag(args []string, flag string) ([]string, bool) {
+	for i, arg := range args {
+		if arg == flag {
+			return append(args[:i:i], args[i+1:]...), true
+		}
+		if !strings.HasPrefix(arg, "-") {
+			break
+		}
+	}
+	return args, false
+}
+
+func (a *App) usageError(f face, err error) int {
+	var usage *sshargs.UsageError
+	if errors.As(err, &usage) && usage.Text != "" {
+		fmt.Fprintf(a.Stderr, "%s: %s\n", f.name(), usage.Text)
+	}
+	if usage == nil || usage.ShowUsage {
+		_ = sshargs.Usage(a.Stderr, f.name())
+	}
+	return exitSSH
+}
+
+// sshCommand is one ssh command line under way.
+type sshCommand struct {
+	*App
+	face    face
+	inv     *sshargs.Invocation
+	private bool // a connection of its own, in this process
+
+	route   route.Route
+	options sshconfig.Options
+	person  *person
+}
+
+func (c *sshCommand) run() int {
+	ctx, stop := untilSignal()
+	defer stop()
+	err := c.resolve(ctx)
+	if err == nil && c.inv.Action == sshargs.ActionDumpConfig {
+		return exitOK
+	}
+	if err == nil {
+		var code int
+		if code, err = c.session(ctx); err == nil {
+			return code
+		}
+	}
+	if s, ok := signalled(ctx); ok {
+		return s.code()
+	}
+	c.complain(err)
+	return exitSSH
+}
+
+// resolve finds the route. With -G it prints the target's options instead.
+func (c *sshCommand) resolve(ctx context.Context) error {
+	files, err := c.loadConfig(c.inv.ConfigFile)
+	if err != nil {
+		return err
+	}
+	q := sshconfig.Query{Host: c.inv.Host, Overrides: c.inv.Overrides,
+		Command: strings.Join(c.inv.Command, " "), StdioForward: c.inv.StdioForward != nil}
+	if c.inv.Action == sshargs.ActionDumpConfig {
+		resolved, err := files.Resolve(ctx, q)
+		if err != nil {
+			return err
+		}
+		return resolved.Dump(c.Stdout)
+	}
+	if c.route, err = route.Resolve(ctx, files, q); err != nil {
+		return err
+	}
+	c.options = c.route.Target().Options
+	c.person = &person{stderr: c.Stderr, quiet: c.options.Log.Level == "QUIET"}
+	return nil
+}
+
+// loadConfig reads the configuration that -F names, or the usual files.
+func (a *App) loadConfig(file string) (*sshconfig.Files, error) {
+	env, err := sshconfig.DefaultEnv()
+	if err != nil {
+		return nil, err
+	}
+	return sshconfig.Load(file, env)
+}
+
+// session attaches to the route's master and runs what was asked for there.
+func (c *sshCommand) session(ctx context.Context) (int, error) {
+	conn, release, err := c.daemon(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	defer conn.Close()
+	if err := c.attach(ctx, conn); err != nil {
+		return 0, err
+	}
+	client, err := mux.NewClient(ctx, conn)
+	if err != nil {
+		return 0, err
+	}
+	return c.passenger(ctx, client)
+}
+
+// daemon connects to whatever will own the connection.
+func (c *sshCommand) daemon(ctx context.Context) (*net.UnixConn, func(), error) {
+	if c.private {
+		return c.privateDaemon()
+	}
+	conn, err := c.needDaemon(ctx)
+	return conn, func() {}, err
+}
+
+// attach brings the route up, with questions on our terminal, and turns the
+// connection into a control socket of its master.
+func (c *sshCommand) attach(ctx context.Context, conn *net.UnixConn) error {
+	r, err := c.request(api.OpAttach, c.route)
+	if err != nil {
+		return err
+	}
+	r.Debug = debugLevel(c.options.Log.Level)
+	r.What = c.what()
+	_, err = api.Do(ctx, conn, r, c.person)
+	return err
+}
+
+// request is a request about a route, with our surroundings.
+func (a *App) request(op api.Op, rt route.Route) (*api.Request, error) {
+	encoded, err := api.EncodeRoute(rt)
+	if err != nil {
+		return nil, fmt.Errorf("encode route: %w", err)
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		dir = "/"
+	}
+	return &api.Request{Op: op, Route: encoded, Key: string(rt.Key()), Env: a.Environ, Dir: dir}, nil
+}
+
+// debugLevel is the number of a LogLevel's debugging, 0 for none.
+func debugLevel(level string) int {
+	switch level {
+	case "DEBUG", "DEBUG1":
+		return 1
+	case "DEBUG2":
+		return 2
+	case "DEBUG3":
+		return 3
+	}
+	return 0
+}

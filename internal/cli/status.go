@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/internal/api"
+)
+
+func (v *verbCommand) status() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "status", Short: "show the live connections as a tree", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			result, err := v.tell(cmd.Context(), &api.Request{Op: api.OpStatus})
+			status := &api.Status{Masters: []api.Master{}}
+			switch {
+			case err == nil:
+				status = result.Status
+			case !errors.Is(err, errNoDaemon):
+				return v.failed(err)
+			}
+			if asJSON {
+				e := json.NewEncoder(v.Stdout)
+				e.SetIndent("", "  ")
+				return e.Encode(status)
+			}
+			v.printStatus(status)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func (v *verbCommand) printStatus(s *api.Status) {
+	if s.PID == 0 {
+		fmt.Fprintln(v.Stdout, "nothing is connected; no daemon is running")
+		return
+	}
+	fmt.Fprintf(v.Stdout, "daemon %d, for %s\n", s.PID, shortDuration(time.Since(s.Since)))
+	if len(s.Masters) == 0 {
+		fmt.Fprintln(v.Stdout, "nothing is connected")
+	}
+	v.printTree(s.Masters, "", "", true)
+}
+
+// printTree draws the masters whose parent is given, indented, each followed
+// by those that run through it.
+func (v *verbCommand) printTree(all []api.Master, parent, indent string, top bool) {
+	var here []api.Master
+	for _, m := range all {
+		if m.Parent == parent {
+			here = append(here, m)
+		}
+	}
+	for i, m := range here {
+		branch, below := "├─ ", "│  "
+		if i == len(here)-1 {
+			branch, below = "└─ ", "   "
+		}
+		if top {
+			branch, below = "", ""
+		}
+		fmt.Fprintf(v.Stdout, "%s%s%s\n", indent, branch, describeMaster(m))
+		v.printTree(all, m.Key, indent+below, false)
+	}
+}
+
+func describeMaster(m api.Master) string {
+	parts := []string{fmt.Sprintf("%s (%s@%s)", m.Hop, m.User, m.Addr), m.State}
+	if m.State != "dialling" {
+		parts[1] += " " + shortDuration(time.Since(m.Since))
+		if m.Sessions > 0 {
+			parts = append(parts, plural(m.Sessions, "session"))
+		}
+		if m.Idle != nil {
+			parts = append(parts, "idle "+shortDuration(time.Duration(*m.Idle)*time.Second))
+		}
+		if m.Expires != nil {
+			parts = append(parts, "expires in "+shortDuration(time.Duration(*m.Expires)*time.Second))
+		}
+		parts = append(parts, fmt.Sprintf("in %s, out %s", size(m.BytesIn), size(m.BytesOut)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// size is a number of bytes for people.
+func size(n int64) string {
+	units := []string{"B", "kB", "MB", "GB", "TB"}
+	f, i := float64(n), 0
+	for f >= 1000 && i < len(units)-1 {
+		f /= 1000
+		i++
+	}
+	if i == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", f, units[i])
+}
+
+// shortDuration is a duration for people: three digits are enough.
+func shortDuration(d time.Duration) string {
+	switch {
+	case d < 10*time.Millisecond:
+		return d.Round(10 * time.Microsecond).String()
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	case d < time.Hour:
+		return strings.TrimSuffix(d.Round(time.Second).String(), "0s")
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(d.Round(time.Minute).String(), "0s"), "0m")
+}
+
+func mapKeys(m map[string]string) iter.Seq[string] { return maps.Keys(m) }

@@ -1,0 +1,380 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/internal/api"
+	"sallyport/internal/daemon"
+	"sallyport/internal/route"
+	"sallyport/internal/sshconfig"
+)
+
+// verbNames are the first words that are verbs and not hosts. "sally ssh NAME"
+// reaches a host that is called like one.
+var verbNames = []string{
+	"up", "down", "status", "check", "logs", "quit", "demo", "version", "help", "completion", "daemon", "__complete", "__completeNoDesc",
+}
+
+func (a *App) isVerb(word string) bool { return slices.Contains(verbNames, word) }
+
+// verbCommand is what the verbs share.
+type verbCommand struct {
+	*App
+	config  string
+	verbose int
+	code    int
+}
+
+// verbs runs a verb and returns its exit code.
+func (a *App) verbs(args []string) int {
+	v := &verbCommand{App: a}
+	root := v.root()
+	root.SetArgs(args)
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Stderr)
+	ctx, stop := untilSignal()
+	defer stop()
+	err := root.ExecuteContext(ctx)
+	if s, ok := signalled(ctx); ok {
+		return s.code()
+	}
+	if err != nil {
+		a.complain(err)
+		if v.code == 0 {
+			v.code = exitUsage
+		}
+	}
+	return v.code
+}
+
+func (v *verbCommand) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sally [ssh's flags] [user@]HOST [command]",
+		Short: "ssh through jump hosts: log in once per hop, then everything shares the open connections",
+		Long: `sally walks the chain of jump hosts of your ssh configuration, checks every
+hop's host key and authenticates to each by itself, then keeps one connection
+per hop that every session, copy and target shares.
+
+  sally web1                  a shell on web1, through whatever ProxyJump says
+  sally web1 uptime           a command; its exit status is sally's
+  sally -J bastion 10.0.0.5   ssh's flags are sally's
+  sally status                what is connected, as a tree
+  sally demo                  see it work, without touching anything of yours
+
+"sally ssh …" is ssh(1) to the letter; a host that is called like a verb is
+reached by it. Plain "ssh" finds the same hosts: your ~/.ssh/config is the
+inventory.`,
+		Version: v.Version, SilenceErrors: true, SilenceUsage: true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetVersionTemplate("sally {{.Version}}\n")
+	root.PersistentFlags().StringVarP(&v.config, "config", "F", "", "read `file` instead of ~/.ssh/config and the system's file")
+	root.PersistentFlags().CountVarP(&v.verbose, "verbose", "v", "say more about what is done; up to three times")
+	root.AddCommand(v.up(), v.down(), v.status(), v.check(), v.logs(), v.quit(), v.daemonVerb(), v.demo(), v.versionVerb())
+	return root
+}
+
+// failed makes err the verb's answer: exit code 1, not bad usage.
+func (v *verbCommand) failed(err error) error {
+	if err != nil {
+		v.code = exitFailed
+	}
+	return err
+}
+
+// routes resolves the hosts of a verb.
+func (v *verbCommand) routes(ctx context.Context, hosts []string) ([]route.Route, error) {
+	files, err := v.loadConfig(v.config)
+	if err != nil {
+		return nil, err
+	}
+	var routes []route.Route
+	for _, h := range hosts {
+		q := sshconfig.Query{Host: h}
+		if at := strings.LastIndexByte(h, '@'); at > 0 {
+			q.Host = h[at+1:]
+			q.Overrides = []sshconfig.Override{{Keyword: "User", Value: sshconfig.Quote(h[:at]), From: "destination"}}
+		}
+		rt, err := route.Resolve(ctx, files, q)
+		if err != nil {
+			return nil, err
+		}
+		routes = append(routes, rt)
+	}
+	return routes, nil
+}
+
+// completeHosts offers the names of the configuration.
+func (v *verbCommand) completeHosts(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	files, err := v.loadConfig(v.config)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, h := range files.Hosts() {
+		names = append(names, h.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+func (v *verbCommand) up() *cobra.Command {
+	return &cobra.Command{
+		Use: "up HOST…", Short: "bring up the connections to hosts and keep them",
+		Example: "  sally up web1 web2      both, at once; shared jump hosts are asked once",
+		Args:    cobra.MinimumNArgs(1), ValidArgsFunction: v.completeHosts,
+		RunE: func(cmd *cobra.Command, hosts []string) error {
+			routes, err := v.routes(cmd.Context(), hosts)
+			if err != nil {
+				return v.failed(err)
+			}
+			return v.failed(v.upAll(cmd.Context(), routes))
+		},
+	}
+}
+
+// upAll brings the routes up at once and reports each as it gets there.
+func (v *verbCommand) upAll(ctx context.Context, routes []route.Route) error {
+	who := &person{stderr: v.Stderr}
+	var mu sync.Mutex
+	var failures []error
+	var tasks sync.WaitGroup
+	for _, rt := range routes {
+		tasks.Go(func() {
+			start := time.Now()
+			result, err := v.ask(ctx, api.OpUp, rt, who)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err != nil:
+				failures = append(failures, err)
+			case result.Fresh:
+				fmt.Fprintf(v.Stdout, "%s: up in %s (%s)\n", rt.Target().Name, shortDuration(time.Since(start)), rt)
+			default:
+				fmt.Fprintf(v.Stdout, "%s: already up (%s)\n", rt.Target().Name, rt)
+			}
+		})
+	}
+	tasks.Wait()
+	for i, err := range failures {
+		if i < len(failures)-1 {
+			v.complain(err)
+		}
+	}
+	if len(failures) == 0 {
+		return nil
+	}
+	return failures[len(failures)-1]
+}
+
+// ask makes a request about a route, starting the daemon if need be.
+func (v *verbCommand) ask(ctx context.Context, op api.Op, rt route.Route, who *person) (*api.Result, error) {
+	conn, err := v.needDaemon(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	r, err := v.request(op, rt)
+	if err != nil {
+		return nil, err
+	}
+	r.Debug = v.verbose
+	return api.Do(ctx, conn, r, who)
+}
+
+// tell makes a request of a daemon that must be running already.
+func (v *verbCommand) tell(ctx context.Context, r *api.Request) (*api.Result, error) {
+	conn, err := v.dialDaemon(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return api.Do(ctx, conn, r, nil)
+}
+
+func (v *verbCommand) down() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use: "down HOST… | --all", Short: "close the connections to hosts, and all that run through them",
+		Example:           "  sally down web1         its jump hosts stay up for others\n  sally down --all",
+		ValidArgsFunction: v.completeHosts,
+		RunE: func(cmd *cobra.Command, hosts []string) error {
+			if all == (len(hosts) > 0) {
+				return errors.New("down needs hosts, or --all")
+			}
+			return v.failed(v.downHosts(cmd.Context(), hosts, all))
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "close every connection")
+	return cmd
+}
+
+func (v *verbCommand) downHosts(ctx context.Context, hosts []string, all bool) error {
+	if all {
+		result, err := v.tell(ctx, &api.Request{Op: api.OpDown, All: true})
+		if errors.Is(err, errNoDaemon) {
+			return nil
+		}
+		if err == nil {
+			fmt.Fprintf(v.Stdout, "closed %d connections\n", len(result.Closed))
+		}
+		return err
+	}
+	routes, err := v.routes(ctx, hosts)
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, rt := range routes {
+		_, err := v.tell(ctx, &api.Request{Op: api.OpDown, Key: string(rt.Key())})
+		if err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", rt.Target().Name, err))
+			continue
+		}
+		fmt.Fprintf(v.Stdout, "%s: closed\n", rt.Target().Name)
+	}
+	return errors.Join(failures...)
+}
+
+func (v *verbCommand) check() *cobra.Command {
+	return &cobra.Command{
+		Use: "check HOST…", Short: "make a round trip to hosts over their live connections",
+		Long: "check makes a round trip to the end of each host's live connection, within 5\nseconds, and prints its time. It never dials: a host that is not connected is\nsaid to be so, with exit code 1.",
+		Args: cobra.MinimumNArgs(1), ValidArgsFunction: v.completeHosts,
+		RunE: func(cmd *cobra.Command, hosts []string) error {
+			routes, err := v.routes(cmd.Context(), hosts)
+			if err != nil {
+				return v.failed(err)
+			}
+			var failures []error
+			for _, rt := range routes {
+				result, err := v.tell(cmd.Context(), &api.Request{Op: api.OpCheck, Key: string(rt.Key())})
+				if err != nil {
+					failures = append(failures, hostError(rt, err))
+					continue
+				}
+				rtt := time.Duration(result.RTT * float64(time.Second))
+				fmt.Fprintf(v.Stdout, "%s: alive, round trip %s (%s)\n", rt.Target().Name, shortDuration(rtt), rt)
+			}
+			return v.failed(errors.Join(failures...))
+		},
+	}
+}
+
+// hostError names the host of an error that does not.
+func hostError(rt route.Route, err error) error {
+	var e *api.Error
+	if errors.As(err, &e) && e.Code == api.CodeHop {
+		return err
+	}
+	return fmt.Errorf("%s: %w", rt.Target().Name, err)
+}
+
+func (v *verbCommand) logs() *cobra.Command {
+	var follow bool
+	cmd := &cobra.Command{
+		Use: "logs [HOST]", Short: "show what the daemon did; with -v in detail",
+		Example: "  sally logs -f jump1", Args: cobra.MaximumNArgs(1), ValidArgsFunction: v.completeHosts,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r := &api.Request{Op: api.OpLogs, Follow: follow, Debug: v.verbose}
+			if len(args) > 0 {
+				r.Hop = args[0]
+			}
+			conn, err := v.dialDaemon(cmd.Context())
+			if err != nil {
+				return v.failed(err)
+			}
+			defer conn.Close()
+			return v.failed(api.Logs(cmd.Context(), conn, r, func(rec api.Record) { v.printRecord(rec) }))
+		},
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what comes")
+	return cmd
+}
+
+func (v *verbCommand) printRecord(r api.Record) {
+	var extra strings.Builder
+	for _, key := range slices.Sorted(mapKeys(r.Attrs)) {
+		fmt.Fprintf(&extra, " %s=%q", key, r.Attrs[key])
+	}
+	name := r.Hop
+	if name != "" {
+		name += ": "
+	}
+	fmt.Fprintf(v.Stdout, "%s %-5s %s%s%s\n", r.Time.Local().Format("2006-01-02 15:04:05.000"), r.Level, name, r.Message, extra.String())
+}
+
+func (v *verbCommand) quit() *cobra.Command {
+	return &cobra.Command{
+		Use: "quit", Short: "end the daemon and with it every connection", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := v.tell(cmd.Context(), &api.Request{Op: api.OpQuit})
+			if errors.Is(err, errNoDaemon) {
+				return nil
+			}
+			return v.failed(err)
+		},
+	}
+}
+
+func (v *verbCommand) versionVerb() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "print the version", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			fmt.Fprintf(v.Stdout, "sally %s\n", v.Version)
+			return nil
+		},
+	}
+}
+
+func (v *verbCommand) daemonVerb() *cobra.Command {
+	var dir string
+	var readyFD int
+	var idle time.Duration
+	cmd := &cobra.Command{
+		Use: "daemon", Short: "be the daemon; commands start it by themselves", Args: cobra.NoArgs, Hidden: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if dir == "" {
+				d, err := v.runtimeDir()
+				if err != nil {
+					return v.failed(err)
+				}
+				dir = string(d)
+			}
+			ready := os.Stderr
+			if readyFD > 0 {
+				ready = os.NewFile(uintptr(readyFD), "ready")
+			}
+			return v.failed(v.runDaemon(daemon.Dir(dir), idle, ready))
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "runtime `directory`")
+	cmd.Flags().IntVar(&readyFD, "ready-fd", 0, "`descriptor` to write \"ready\" to")
+	cmd.Flags().DurationVar(&idle, "idle-exit", daemon.DefaultIdleExit, "end after so long without connections")
+	return cmd
+}
+
+// runDaemon becomes the daemon. Signals are its own business.
+func (v *verbCommand) runDaemon(dir daemon.Dir, idle time.Duration, ready *os.File) error {
+	instance, err := daemon.Listen(dir, v.Version, idle)
+	if err != nil {
+		if ready != os.Stderr {
+			fmt.Fprintln(ready, err)
+			ready.Close()
+		}
+		return err
+	}
+	fmt.Fprintln(ready, "ready")
+	if ready != os.Stderr {
+		ready.Close()
+	}
+	return instance.Run(context.Background())
+}

@@ -1,0 +1,167 @@
+//go:build unix
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// DefaultIdleExit is how long a daemon without connections stays.
+const DefaultIdleExit = 10 * time.Minute
+
+// maxLogFile is the size at which the log file is begun anew; one old file is
+// kept beside it.
+const maxLogFile = 1 << 20
+
+// Instance is the daemon of a runtime directory.
+type Instance struct {
+	dir      Dir
+	lock     *lock
+	listener *net.UnixListener
+	logFile  *os.File
+	server   *Server
+	idleExit time.Duration
+}
+
+// Listen makes this process the daemon of dir. The error is ErrRunning when
+// there is one already.
+func Listen(dir Dir, version string, idleExit time.Duration) (*Instance, error) {
+	if err := dir.Make(); err != nil {
+		return nil, err
+	}
+	held, err := tryLock(filepath.Join(string(dir), lockName))
+	if err != nil {
+		return nil, err
+	}
+	i := &Instance{dir: dir, lock: held, idleExit: idleExit}
+	if i.logFile, err = openLog(dir.LogFile()); err == nil {
+		i.listener, err = listenSocket(dir.Socket())
+	}
+	if err != nil {
+		i.close()
+		return nil, err
+	}
+	i.server = New(Config{Version: version, Socket: dir.Socket(), LogFile: i.logFile})
+	return i, nil
+}
+
+// listenSocket replaces whatever a dead daemon left at path: the lock says
+// that no live one listens there.
+func listenSocket(path string) (*net.UnixListener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("remove stale socket: %w", err)
+	}
+	old := syscall.Umask(0o177) // the directory is 0700 already
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	syscall.Umask(old)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	l.SetUnlinkOnClose(false)
+	return l, nil
+}
+
+func openLog(path string) (*os.File, error) {
+	if info, err := os.Lstat(path); err == nil && info.Size() > maxLogFile {
+		_ = os.Rename(path, path+".old")
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	return f, nil
+}
+
+// Run serves until ctx ends, a client or a signal asks for the end, the
+// daemon has been idle long enough, or its directory is no longer its own.
+func (i *Instance) Run(ctx context.Context) error {
+	defer i.close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGWINCH, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	accepted := make(chan struct{})
+	go func() {
+		defer close(accepted)
+		i.accept()
+	}()
+	i.server.log.Info("daemon started", "pid", os.Getpid())
+	reason := i.wait(ctx, signals)
+	i.server.log.Info("daemon ending", "reason", reason)
+	i.listener.Close()
+	<-accepted
+	i.server.Close()
+	return nil
+}
+
+// wait returns why the daemon should end.
+func (i *Instance) wait(ctx context.Context, signals <-chan os.Signal) string {
+	every := time.NewTicker(min(i.idleExit/4, 15*time.Second))
+	defer every.Stop()
+	lastBusy := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return "context"
+		case <-i.server.Quit():
+			return "asked to"
+		case s := <-signals:
+			switch s {
+			case syscall.SIGWINCH:
+				i.server.Resize()
+			case syscall.SIGHUP: // the terminal that started us has gone
+			default:
+				return s.String()
+			}
+		case <-every.C:
+			if i.server.busy() {
+				lastBusy = time.Now()
+			}
+			switch {
+			case time.Since(lastBusy) >= i.idleExit:
+				return "idle"
+			case !i.lock.still(filepath.Join(string(i.dir), lockName)):
+				return "the runtime directory is gone"
+			}
+		}
+	}
+}
+
+// accept hands connections to the server until the listener is closed.
+func (i *Instance) accept() {
+	for {
+		conn, err := i.listener.AcceptUnix()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			i.server.log.Error("accept", "reason", err)
+			time.Sleep(100 * time.Millisecond) // out of descriptors: let some go
+			continue
+		}
+		i.server.Serve(conn)
+	}
+}
+
+// close removes the socket, if it is ours, and gives up the lock.
+func (i *Instance) close() {
+	if i.listener != nil {
+		i.listener.Close()
+		if i.lock.still(filepath.Join(string(i.dir), lockName)) {
+			_ = os.Remove(i.dir.Socket())
+		}
+	}
+	if i.logFile != nil {
+		i.logFile.Close()
+	}
+	i.lock.release()
+}

@@ -1,0 +1,105 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"sallyport/internal/api"
+)
+
+// logbookSize is how many records the daemon remembers.
+const logbookSize = 2000
+
+// logbook keeps the last records, writes them to a file, and tells those who
+// follow.
+type logbook struct {
+	// state: guarded by mu
+	mu        sync.Mutex
+	file      io.Writer
+	records   []api.Record // a ring once full
+	next      int
+	followers map[chan api.Record]struct{}
+}
+
+func newLogbook(file io.Writer) *logbook {
+	return &logbook{file: file, followers: map[chan api.Record]struct{}{}}
+}
+
+func (b *logbook) add(r api.Record) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.records) < logbookSize {
+		b.records = append(b.records, r)
+	} else {
+		b.records[b.next] = r
+	}
+	b.next = (b.next + 1) % logbookSize
+	if b.file != nil && r.Level != "DEBUG" {
+		if line, err := json.Marshal(r); err == nil {
+			_, _ = b.file.Write(append(line, '\n')) // a full disk must not stop the daemon
+		}
+	}
+	for f := range b.followers {
+		select {
+		case f <- r:
+		default: // a follower that does not keep up misses records
+		}
+	}
+}
+
+// follow returns what was recorded and a channel with what comes.
+func (b *logbook) follow() (past []api.Record, live chan api.Record, stop func()) {
+	live = make(chan api.Record, 256)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.records) == logbookSize {
+		past = append(past, b.records[b.next:]...)
+		past = append(past, b.records[:b.next]...)
+	} else {
+		past = append(past, b.records...)
+	}
+	b.followers[live] = struct{}{}
+	return past, live, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.followers, live)
+	}
+}
+
+// logHandler is the slog.Handler in front of a logbook.
+type logHandler struct {
+	book  *logbook
+	attrs []slog.Attr
+}
+
+func (h logHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (h logHandler) WithGroup(string) slog.Handler            { return h }
+
+func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return logHandler{h.book, append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
+}
+
+func (h logHandler) Handle(_ context.Context, r slog.Record) error {
+	rec := api.Record{Time: r.Time.Round(time.Millisecond), Level: r.Level.String(), Message: r.Message}
+	put := func(a slog.Attr) bool {
+		switch {
+		case a.Key == "hop":
+			rec.Hop = a.Value.String()
+		case rec.Attrs == nil:
+			rec.Attrs = map[string]string{a.Key: a.Value.String()}
+		default:
+			rec.Attrs[a.Key] = a.Value.String()
+		}
+		return true
+	}
+	for _, a := range h.attrs {
+		put(a)
+	}
+	r.Attrs(put)
+	h.book.add(rec)
+	return nil
+}

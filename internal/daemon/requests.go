@@ -1,0 +1,155 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"time"
+
+	"sallyport/internal/api"
+	"sallyport/internal/hop"
+	"sallyport/internal/mux"
+	"sallyport/internal/pool"
+	"sallyport/internal/route"
+)
+
+// client is one connection's api.Handler.
+type client struct {
+	*Server
+	peer mux.Peer
+}
+
+// requestRoute decodes and checks the route of a request.
+func requestRoute(r *api.Request) (route.Route, error) {
+	var rt route.Route
+	if err := json.Unmarshal(r.Route, &rt); err != nil {
+		return rt, &api.Error{Code: api.CodeBad, Message: "unreadable route: " + err.Error()}
+	}
+	if n := len(rt.Hops); n == 0 || n > route.MaxHops {
+		return rt, &api.Error{Code: api.CodeBad, Message: "a route needs 1 to 32 hops"}
+	}
+	return rt, nil
+}
+
+// apiError tells the client which hop failed, in which stage.
+func apiError(err error) error {
+	var e *hop.Error
+	if errors.As(err, &e) {
+		return &api.Error{Code: api.CodeHop, Message: err.Error(), Hop: e.Hop, Stage: string(e.Stage)}
+	}
+	return err
+}
+
+// Up is api.Handler's.
+func (c client) Up(ctx context.Context, r *api.Request, ask *api.Asker) (*api.Result, error) {
+	rt, err := requestRoute(r)
+	if err != nil {
+		return nil, err
+	}
+	before := time.Now()
+	lease, err := c.pool.Get(ctx, rt, pool.Holder{Use: pool.UseRequest, What: "up"}, asker{ask, r})
+	if err != nil {
+		return nil, apiError(err)
+	}
+	defer lease.Release()
+	return &api.Result{Key: string(lease.Key()), Fresh: lease.Since().After(before)}, nil
+}
+
+// Attach is api.Handler's: the connection goes on as a control socket of the
+// route's master, whose lease it holds.
+func (c client) Attach(ctx context.Context, r *api.Request, ask *api.Asker) (api.Attachment, error) {
+	rt, err := requestRoute(r)
+	if err != nil {
+		return nil, err
+	}
+	lease, err := c.pool.Get(ctx, rt, pool.Holder{Use: pool.UseSession, What: r.What, PID: c.peer.PID}, asker{ask, r})
+	if err != nil {
+		return nil, apiError(err)
+	}
+	return &attachment{master: &master{server: c.Server, lease: lease}}, nil
+}
+
+type attachment struct{ master *master }
+
+func (a *attachment) Serve(ctx context.Context, conn *net.UnixConn) error {
+	defer a.Close()
+	return mux.Serve(ctx, conn, a.master, mux.ServerConfig{Log: a.master.server.log})
+}
+
+func (a *attachment) Close() { a.master.lease.Release() }
+
+// Down is api.Handler's.
+func (c client) Down(_ context.Context, r *api.Request) (*api.Result, error) {
+	result := &api.Result{}
+	for _, m := range c.pool.Snapshot() {
+		if (r.All || string(m.Key) == r.Key) && c.pool.Down(m.Key) {
+			result.Closed = append(result.Closed, m.Hop)
+		}
+	}
+	if len(result.Closed) == 0 && !r.All {
+		return nil, &api.Error{Code: api.CodeNoMaster, Message: "not connected"}
+	}
+	return result, nil
+}
+
+// checkTimeout bounds a check's round trip.
+const checkTimeout = 5 * time.Second
+
+// Check is api.Handler's: a round trip to the end of the route, on a master
+// that must be up already.
+func (c client) Check(ctx context.Context, r *api.Request) (*api.Result, error) {
+	lease, err := c.pool.Find(route.Key(r.Key), pool.Holder{Use: pool.UseRequest, What: "check"})
+	if err != nil {
+		return nil, &api.Error{Code: api.CodeNoMaster, Message: "not connected"}
+	}
+	defer lease.Release()
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	rtt, err := lease.Conn().Ping(ctx)
+	target := lease.Route().Target()
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		err = &hop.Error{Hop: target.Name, Addr: target.Addr(), Stage: hop.StageAlive,
+			Err: &hop.TimeoutError{After: checkTimeout.String(), Doing: "no answer to keepalive"}}
+	case err != nil:
+		err = lease.Failure()
+	}
+	if err != nil {
+		return nil, apiError(err)
+	}
+	return &api.Result{Key: r.Key, RTT: rtt.Seconds()}, nil
+}
+
+// Logs is api.Handler's.
+func (c client) Logs(ctx context.Context, r *api.Request, emit func(api.Record) error) error {
+	past, live, stop := c.book.follow()
+	defer stop()
+	show := func(rec api.Record) error {
+		if (r.Hop != "" && rec.Hop != r.Hop) || (rec.Level == "DEBUG" && r.Debug == 0) {
+			return nil
+		}
+		return emit(rec)
+	}
+	for _, rec := range past {
+		if err := show(rec); err != nil {
+			return err
+		}
+	}
+	for r.Follow {
+		select {
+		case rec := <-live:
+			if err := show(rec); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+// Quit is api.Handler's.
+func (c client) Quit(context.Context, *api.Request) (func(), error) {
+	return func() { c.quitOnce.Do(func() { close(c.quit) }) }, nil
+}

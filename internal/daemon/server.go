@@ -1,0 +1,126 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"sallyport/internal/api"
+	"sallyport/internal/hop"
+	"sallyport/internal/mux"
+	"sallyport/internal/pool"
+	"sallyport/internal/route"
+)
+
+// Defaults for what ssh_config(5) says nothing about.
+const (
+	defaultPersist = time.Hour
+	defaultMaxAge  = 8 * time.Hour
+)
+
+// Config is what a Server needs. Its zero value works.
+type Config struct {
+	// Version is reported by status.
+	Version string
+	// Socket is reported by status.
+	Socket string
+	// LogFile receives the log, as JSON lines; nil for none.
+	LogFile io.Writer
+	// Private makes masters end with their last lease: a command that runs
+	// the server in its own process.
+	Private bool
+}
+
+// Server performs requests on one pool. Close it.
+type Server struct {
+	// config: not changed after New
+	config Config
+	pool   *pool.Pool
+	book   *logbook
+	log    *slog.Logger
+	since  time.Time
+
+	sessions *sessionTable
+	quit     chan struct{} // closed when a client asked for the end
+	quitOnce sync.Once
+	serving  sync.WaitGroup
+	ctx      context.Context // ends with the server; every connection's parent
+	cancel   context.CancelFunc
+}
+
+// New makes a server without connections.
+func New(c Config) *Server {
+	s := &Server{config: c, since: time.Now(), quit: make(chan struct{}), sessions: newSessionTable()}
+	s.book = newLogbook(c.LogFile)
+	s.log = slog.New(logHandler{book: s.book})
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.pool = pool.New(pool.Config{Dial: s.dial, Policy: s.policy, Log: s.log})
+	return s
+}
+
+// Close ends every connection and waits until nothing runs any more.
+func (s *Server) Close() {
+	s.cancel()
+	s.pool.Close()
+	s.serving.Wait()
+}
+
+// busy reports whether there is a reason to stay.
+func (s *Server) busy() bool { return !s.pool.Idle() }
+
+// Quit is closed when a client asked the daemon to end.
+func (s *Server) Quit() <-chan struct{} { return s.quit }
+
+// Serve performs the request that arrives on conn and closes it.
+func (s *Server) Serve(conn *net.UnixConn) {
+	s.serving.Go(func() {
+		defer conn.Close()
+		peer, err := mux.PeerOf(conn)
+		if err != nil || !peer.Trusted() {
+			s.log.Warn("refused a client", "uid", peer.UID, "pid", peer.PID, "reason", err)
+			return
+		}
+		if err := api.Serve(s.ctx, conn, client{s, peer}); err != nil && !errors.Is(err, io.EOF) {
+			s.log.Debug("request ended", "reason", err)
+		}
+	})
+}
+
+// policy is how long a route's master is kept.
+func (s *Server) policy(rt route.Route) pool.Policy {
+	c := rt.Target().Options.Control
+	p := pool.Policy{Persist: defaultPersist, MaxAge: defaultMaxAge}
+	switch {
+	case s.config.Private:
+		return pool.Policy{}
+	case c.PersistForever:
+		p.Persist = -1
+	case c.PersistSet:
+		p.Persist = c.Persist
+	}
+	if c.MaxAge > 0 {
+		p.MaxAge = c.MaxAge
+	}
+	return p
+}
+
+// dial is the pool's Dialer.
+func (s *Server) dial(ctx context.Context, rt route.Route, via hop.Opener, ask hop.Asker) (pool.Conn, error) {
+	cfg := hop.Config{
+		Hop: rt.Target(), Via: via, Asker: ask,
+		Log: slog.New(fanout{logHandler{book: s.book}, debugHandler{ask: ask}}),
+	}
+	if parent, ok := rt.Parent(); ok {
+		cfg.ViaName = parent.Target().Name
+	}
+	conn, err := hop.Dial(ctx, cfg)
+	if err != nil {
+		s.log.Warn("connection failed", "hop", rt.Target().Name, "reason", err)
+		return nil, err
+	}
+	return conn, nil
+}

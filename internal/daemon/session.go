@@ -1,0 +1,176 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"sallyport/internal/mux"
+
+	"sallyport/internal/session"
+	"sallyport/internal/stdio"
+)
+
+// OpenSession is mux.Handler's.
+func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequest, fds [3]*os.File) (mux.Session, error) {
+	req := session.Request{Command: r.Command, Subsystem: r.Subsystem, Env: r.Env, EscapeChar: -1}
+	if r.EscapeChar != mux.NoEscapeChar {
+		req.EscapeChar = int(r.EscapeChar)
+	}
+	if r.TTY {
+		req.PTY = newPTY(r.Term, fds[0])
+	}
+	s, err := session.Start(ctx, m.lease.Conn(), req)
+	if err != nil {
+		return nil, mux.Refused{Reason: "sally: " + m.openFailure(err).Error()}
+	}
+	streams, err := openStreams(fds)
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return &passenger{master: m, session: s, streams: streams, fds: fds}, nil
+}
+
+// newPTY imitates the terminal at f.
+func newPTY(term string, f *os.File) *session.PTY {
+	pty := &session.PTY{Term: term}
+	if modes, err := session.ReadModes(f); err == nil {
+		pty.Modes = modes
+	}
+	pty.Cols, pty.Rows, pty.WidthPx, pty.HeightPx = windowSize(f)
+	return pty
+}
+
+// openFailure names the hop that did not open a channel: the target's own
+// refusal, or the hop of the chain that was lost.
+func (m *master) openFailure(err error) error {
+	var refused *session.OpenError
+	if !errors.As(err, &refused) {
+		if lost := m.lease.Failure(); lost != nil {
+			return lost
+		}
+	}
+	target := m.lease.Route().Target()
+	return fmt.Errorf("%s: %w", target, err)
+}
+
+// streams are a client's three descriptors as a session uses them.
+type streams struct {
+	in       *stdio.Reader
+	out, err *stdio.Writer
+}
+
+func openStreams(fds [3]*os.File) (s streams, err error) {
+	if s.in, err = stdio.NewReader(fds[0]); err != nil {
+		return s, err
+	}
+	if s.out, err = stdio.NewWriter(fds[1]); err != nil {
+		s.in.Close()
+		return s, err
+	}
+	if s.err, err = stdio.NewWriter(fds[2]); err != nil {
+		s.in.Close()
+		s.out.Close()
+	}
+	return s, err
+}
+
+func (s streams) close() {
+	s.in.Close()
+	s.out.Close()
+	s.err.Close()
+}
+
+// passenger is one client's session: a mux.Session.
+type passenger struct {
+	master  *master
+	session *session.Session
+	streams streams
+	fds     [3]*os.File
+}
+
+// Run is mux.Session's.
+func (p *passenger) Run(ctx context.Context, ttyAllocFailed func()) (mux.Exit, error) {
+	defer p.close()
+	table := p.master.server.sessions
+	table.add(p)
+	defer table.remove(p)
+	refusals := make(chan struct{})
+	go func() {
+		defer close(refusals)
+		for r := range p.session.Refused() {
+			if r.Request == "pty-req" {
+				ttyAllocFailed()
+			}
+			p.say(r)
+		}
+	}()
+	exit, err := p.session.Run(ctx, session.Streams{Stdin: p.streams.in, Stdout: p.streams.out, Stderr: p.streams.err})
+	p.session.Close()
+	if ctx.Err() == nil {
+		p.explain(exit, err)
+	}
+	<-refusals
+	return mux.Exit{Known: !exit.Lost && exit.Signal == "", Status: uint32(exit.Status)}, err
+}
+
+func (p *passenger) close() {
+	p.streams.close()
+	for _, f := range p.fds {
+		f.Close()
+	}
+}
+
+// explain tells the client's user why there is no exit status.
+func (p *passenger) explain(exit session.Exit, err error) {
+	var refused *session.RefusedError
+	switch {
+	case errors.Is(err, session.ErrDisconnected):
+	case errors.As(err, &refused):
+		p.say(fmt.Errorf("%s: %w", p.master.lease.Route().Target().Name, err))
+	case exit.Lost:
+		if lost := p.master.lease.Failure(); lost != nil {
+			p.say(lost)
+		}
+	}
+}
+
+// say writes a line to the client's standard error.
+func (p *passenger) say(err error) {
+	_, _ = p.streams.err.Write([]byte("sally: " + err.Error() + "\r\n"))
+}
+
+// sessionTable knows the running sessions, for window changes.
+type sessionTable struct {
+	mu   sync.Mutex
+	live map[*passenger]struct{}
+}
+
+func newSessionTable() *sessionTable { return &sessionTable{live: map[*passenger]struct{}{}} }
+
+func (t *sessionTable) add(p *passenger) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.live[p] = struct{}{}
+}
+
+func (t *sessionTable) remove(p *passenger) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.live, p)
+}
+
+// Resize tells every session with a terminal how large that is now. Clients
+// relay SIGWINCH by kill(2), which does not say whose window changed.
+func (s *Server) Resize() {
+	s.sessions.mu.Lock()
+	defer s.sessions.mu.Unlock()
+	for p := range s.sessions.live {
+		if cols, rows, x, y := windowSize(p.fds[0]); cols > 0 {
+			go p.session.WindowChange(cols, rows, x, y)
+		}
+	}
+}

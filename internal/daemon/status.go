@@ -1,0 +1,49 @@
+package daemon
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"sallyport/internal/api"
+	"sallyport/internal/pool"
+)
+
+// Status is api.Handler's.
+func (c client) Status(context.Context, *api.Request) (*api.Result, error) {
+	status := &api.Status{
+		PID: os.Getpid(), Version: c.config.Version, Since: c.since,
+		Socket: c.config.Socket, Masters: []api.Master{},
+	}
+	for _, m := range c.pool.Snapshot() {
+		status.Masters = append(status.Masters, describe(m))
+	}
+	return &api.Result{Status: status}, nil
+}
+
+func describe(m pool.Status) api.Master {
+	d := api.Master{
+		Key: string(m.Key), Parent: string(m.Parent), Hop: m.Hop, User: m.User, Addr: m.Addr,
+		Route: m.Route, State: string(m.State), Since: m.Since, Held: []api.Holder{},
+		Idle: wholeSeconds(m.Idle), Expires: wholeSeconds(m.Expiry),
+		BytesIn: m.In, BytesOut: m.Out,
+	}
+	for _, h := range m.Held {
+		d.Held = append(d.Held, api.Holder{Use: string(h.Use), What: h.What, PID: h.PID, Since: h.Since})
+		if h.Use == pool.UseSession {
+			d.Sessions++
+		}
+	}
+	if i := m.Info; i != nil {
+		d.Server, d.HostKey, d.Auth, d.Cipher, d.Kex = i.ServerVersion, i.HostKey, i.AuthMethod, i.Cipher, i.KeyExchange
+	}
+	return d
+}
+
+func wholeSeconds(d *time.Duration) *int64 {
+	if d == nil {
+		return nil
+	}
+	s := int64(d.Round(time.Second) / time.Second)
+	return &s
+}

@@ -1,0 +1,236 @@
+package hop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"sallyport/internal/identity"
+	"sallyport/internal/route"
+)
+
+// authenticator chooses one authentication method after another for one hop,
+// as the server allows and the options prefer (RFC 4252).
+type authenticator struct {
+	ctx context.Context
+	hop route.Hop
+	ask Asker
+	log *slog.Logger
+
+	identities func() ([]*identity.Identity, error) // opened at the first need
+	opened     bool
+	left       []*identity.Identity // not offered yet
+	offered    []string             // what was offered, for messages
+	tried      []string             // methods in order, for messages
+	allowed    []string             // the server's last list
+	passwords  int                  // password prompts left
+	rounds     int                  // keyboard-interactive attempts left
+	answered   bool                 // a secret was sent: the server may take its time
+	succeeded  string               // the method under way
+	giveUp     error
+}
+
+func newAuthenticator(ctx context.Context, h route.Hop, ask Asker, log *slog.Logger, open func() ([]*identity.Identity, error)) *authenticator {
+	tries := max(h.Options.Auth.NumberOfPasswordPrompts, 1)
+	return &authenticator{ctx: ctx, hop: h, ask: ask, log: log, identities: open, passwords: tries, rounds: tries}
+}
+
+// AuthError says that a hop accepted none of what we had.
+type AuthError struct {
+	User    string
+	Allowed []string // methods the server would accept
+	Tried   []string // methods tried, in order
+	Offered []string // keys offered, in order
+	Err     error    // what ended it, if not the lack of methods
+}
+
+func (e *AuthError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "permission denied for user %q", e.User)
+	if len(e.Allowed) > 0 {
+		fmt.Fprintf(&b, ": server accepts only %s", Clean(strings.Join(e.Allowed, ", ")))
+	}
+	if len(e.Tried) > 0 {
+		fmt.Fprintf(&b, "; tried %s", strings.Join(e.Tried, ", "))
+	} else {
+		b.WriteString("; nothing to try")
+	}
+	if len(e.Offered) > 0 {
+		fmt.Fprintf(&b, " (%s)", strings.Join(e.Offered, ", "))
+	}
+	if e.Err != nil {
+		fmt.Fprintf(&b, "; %v", e.Err)
+	}
+	return b.String()
+}
+
+func (e *AuthError) Unwrap() error { return e.Err }
+
+// failure is the error to report once the handshake has failed.
+func (a *authenticator) failure(err error) *AuthError {
+	return &AuthError{User: a.hop.Options.User, Allowed: a.allowed, Tried: slices.Compact(slices.Clone(a.tried)), Offered: a.offered, Err: err}
+}
+
+// errNoMethods ends an authentication in which every method is exhausted.
+var errNoMethods = errors.New("no methods left")
+
+// next is the ssh.ClientAuthCallback.
+func (a *authenticator) next(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
+	if err := a.ctx.Err(); err != nil {
+		return nil, err
+	}
+	a.allowed = c.AllowedMethods
+	a.log.Debug("server accepts authentication methods", "methods", strings.Join(c.AllowedMethods, ","), "partial", len(c.PartialSuccessMethods) > 0)
+	if a.giveUp != nil {
+		return nil, a.giveUp
+	}
+	for _, method := range a.hop.Options.Auth.PreferredAuthentications {
+		if !slices.Contains(c.AllowedMethods, method) {
+			continue
+		}
+		m, err := a.method(method)
+		if err != nil {
+			return nil, err
+		}
+		if m != nil {
+			a.log.Debug("next authentication method", "method", method)
+			a.tried = append(a.tried, method)
+			return m, nil
+		}
+	}
+	return nil, errNoMethods
+}
+
+// method prepares one attempt with a method; nil when it is switched off,
+// unknown or used up.
+func (a *authenticator) method(name string) (ssh.AuthMethod, error) {
+	o := a.hop.Options.Auth
+	switch {
+	case name == "publickey" && o.Publickey:
+		return a.publickey()
+	case name == "password" && o.Password && !o.BatchMode && a.passwords > 0:
+		return a.password(), nil
+	case name == "keyboard-interactive" && o.KbdInteractive && !o.BatchMode && a.rounds > 0:
+		return a.keyboardInteractive(), nil
+	}
+	return nil, nil
+}
+
+// publickey offers the next identity. One at a time keeps the server's limit
+// on attempts, the log and the message exact.
+func (a *authenticator) publickey() (ssh.AuthMethod, error) {
+	if !a.opened {
+		a.opened = true
+		ids, err := a.identities()
+		if err != nil {
+			return nil, err
+		}
+		a.left = ids
+	}
+	if len(a.left) == 0 {
+		return nil, nil
+	}
+	id := a.left[0]
+	a.left = a.left[1:]
+	return ssh.PublicKeysCallback(func() ([]ssh.Signer, error) {
+		a.offered = append(a.offered, id.String())
+		a.log.Debug("offering public key", "key", id.String())
+		return []ssh.Signer{id}, nil
+	}), nil
+}
+
+func (a *authenticator) password() ssh.AuthMethod {
+	first := a.passwords == max(a.hop.Options.Auth.NumberOfPasswordPrompts, 1)
+	a.passwords--
+	return ssh.PasswordCallback(func() (string, error) {
+		intro := ""
+		if !first {
+			intro = "Permission denied, please try again.\n"
+		}
+		answer, err := a.ask.Ask(a.ctx, Question{
+			Hop: a.hop.Name, Kind: KindPassword, Intro: intro,
+			Text: fmt.Sprintf("%s@%s's password: ", a.hop.Options.User, a.hop.Name),
+		})
+		return a.answer(answer, err)
+	})
+}
+
+// answer notes what a prompt brought. An asker without anybody to ask ends
+// the method; one that refused ends the authentication.
+func (a *authenticator) answer(text string, err error) (string, error) {
+	switch {
+	case err == nil:
+		a.answered = true
+	case errors.Is(err, ErrNobody):
+		a.passwords, a.rounds = 0, 0
+		a.giveUp = err
+	default:
+		a.giveUp = err
+	}
+	return text, err
+}
+
+func (a *authenticator) keyboardInteractive() ssh.AuthMethod {
+	a.rounds--
+	return ssh.KeyboardInteractive(func(name, instruction string, prompts []string, echos []bool) ([]string, error) {
+		intro := introduction(name, instruction)
+		if len(prompts) == 0 && intro != "" {
+			a.ask.Tell(Notice{a.hop.Name, NoticeInfo, intro})
+		}
+		answers := make([]string, len(prompts))
+		for i, prompt := range prompts {
+			text, err := a.answer(a.ask.Ask(a.ctx, Question{
+				Hop: a.hop.Name, Kind: KindKeyboardInteractive, Intro: intro, Echo: echos[i],
+				Text: fmt.Sprintf("(%s@%s) %s", a.hop.Options.User, a.hop.Name, Clean(prompt)),
+			}))
+			if err != nil {
+				return nil, err
+			}
+			answers[i], intro = text, ""
+		}
+		return answers, nil
+	})
+}
+
+// introduction joins what a keyboard-interactive round says before its
+// prompts (RFC 4256 §3.2).
+func introduction(name, instruction string) string {
+	parts := slices.DeleteFunc([]string{Clean(name), Clean(instruction)}, func(s string) bool { return strings.TrimSpace(s) == "" })
+	if len(parts) == 0 {
+		return ""
+	}
+	return strings.TrimRight(strings.Join(parts, "\n"), "\n") + "\n"
+}
+
+// identityAsker lets package identity ask through the hop's asker.
+type identityAsker struct {
+	hop route.Hop
+	ask Asker
+}
+
+func (a identityAsker) Passphrase(ctx context.Context, file string, attempt int) ([]byte, error) {
+	if a.hop.Options.Auth.BatchMode {
+		return nil, ErrNobody
+	}
+	intro := ""
+	if attempt > 1 {
+		intro = "Bad passphrase, try again.\n"
+	}
+	text, err := a.ask.Ask(ctx, Question{Hop: a.hop.Name, Kind: KindPassphrase, Intro: intro,
+		Text: fmt.Sprintf("Enter passphrase for key '%s' (for %s): ", Clean(file), a.hop.Name)})
+	return []byte(text), err
+}
+
+func (a identityAsker) Confirm(ctx context.Context, question string) (bool, error) {
+	text, err := a.ask.Ask(ctx, Question{Hop: a.hop.Name, Kind: KindConfirm, Text: question, Echo: true})
+	return strings.EqualFold(strings.TrimSpace(text), "yes"), err
+}
+
+func (a identityAsker) Notice(text string) {
+	a.ask.Tell(Notice{a.hop.Name, NoticeInfo, text})
+}

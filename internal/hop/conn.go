@@ -1,0 +1,245 @@
+package hop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"sallyport/internal/hostkey"
+	"sallyport/internal/route"
+)
+
+// Keepalive defaults: ours are on where ssh(1)'s are off, because a shared
+// connection that is silently dead would hang everybody who uses it.
+const (
+	defaultAliveInterval = 15 * time.Second
+	defaultAliveCount    = 3
+)
+
+// Conn is a live, authenticated connection to a hop. It is safe for
+// concurrent use. It ends by Close, by the peer, or when keepalives stay
+// unanswered; Wait tells which.
+type Conn struct {
+	ssh.Conn
+	// config: not changed after newConn
+	hop         route.Hop
+	via         string
+	wire        *wire
+	log         *slog.Logger
+	fingerprint string
+	method      string
+	opened      time.Time
+	tasks       sync.WaitGroup
+	closing     chan struct{}
+	ended       chan struct{}
+
+	// state: guarded by mu
+	mu       sync.Mutex
+	closed   bool
+	err      error // why it ended
+	handlers map[string]func(ssh.NewChannel)
+}
+
+func newConn(h *handshake, c ssh.Conn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) *Conn {
+	conn := &Conn{
+		Conn: c, hop: h.Hop, via: h.ViaName, wire: h.wire, log: h.log, opened: time.Now(),
+		closing: make(chan struct{}), ended: make(chan struct{}),
+		handlers: map[string]func(ssh.NewChannel){},
+	}
+	if h.keys.key != nil {
+		conn.fingerprint = hostkey.Fingerprint(h.keys.key, "sha256")
+	}
+	if n := len(h.auth.tried); n > 0 {
+		conn.method = h.auth.tried[n-1]
+	} else {
+		conn.method = "none"
+	}
+	conn.tasks.Go(func() { conn.serveChannels(channels) })
+	conn.tasks.Go(func() { conn.serveRequests(requests) })
+	conn.tasks.Go(conn.keepAlive)
+	go conn.await()
+	return conn
+}
+
+// await notes the end of the connection once everything it runs has ended.
+func (c *Conn) await() {
+	err := c.Conn.Wait()
+	c.mu.Lock()
+	if c.err == nil {
+		c.err = libraryError(err)
+	}
+	if !c.closed {
+		c.closed = true
+		close(c.closing)
+	}
+	c.mu.Unlock()
+	c.tasks.Wait()
+	close(c.ended)
+}
+
+// Wait blocks until the connection has ended and returns why: an *Error.
+func (c *Conn) Wait() error {
+	<-c.ended
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &Error{Hop: c.hop.Name, Addr: c.hop.Addr(), Via: c.via, Stage: StageAlive, Err: c.err}
+}
+
+// Done is closed when the connection has ended.
+func (c *Conn) Done() <-chan struct{} { return c.ended }
+
+// ErrClosed is what Wait reports after Close.
+var ErrClosed = errors.New("closed")
+
+// Close ends the connection at once. It does not wait for a peer.
+func (c *Conn) Close() error {
+	c.fail(ErrClosed)
+	return nil
+}
+
+// fail ends the connection for a reason of ours.
+func (c *Conn) fail(reason error) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.closed, c.err = true, reason
+	close(c.closing)
+	c.mu.Unlock()
+	c.Conn.Close()
+}
+
+// Hop is the endpoint this connection leads to.
+func (c *Conn) Hop() route.Hop { return c.hop }
+
+// Bytes counts what the connection carried, as it was on the wire.
+func (c *Conn) Bytes() (in, out int64) { return c.wire.in.Load(), c.wire.out.Load() }
+
+// Info describes a connection for people.
+type Info struct {
+	ServerVersion string    `json:"server_version"` // identification string
+	HostKey       string    `json:"host_key"`       // fingerprint
+	AuthMethod    string    `json:"auth_method"`    // the one that succeeded
+	KeyExchange   string    `json:"key_exchange"`
+	Cipher        string    `json:"cipher"`
+	Opened        time.Time `json:"opened"`
+}
+
+// Info describes the connection.
+func (c *Conn) Info() Info {
+	info := Info{
+		ServerVersion: Clean(string(c.ServerVersion())), HostKey: c.fingerprint,
+		AuthMethod: c.method, Opened: c.opened,
+	}
+	if a, ok := c.Conn.(ssh.AlgorithmsConnMetadata); ok {
+		info.KeyExchange, info.Cipher = a.Algorithms().KeyExchange, a.Algorithms().Write.Cipher
+	}
+	return info
+}
+
+// HandleChannels has f called for each channel of a type that the server
+// opens (RFC 4254 §7.2, "forwarded-tcpip"); nil stops it. f must not block.
+func (c *Conn) HandleChannels(channelType string, f func(ssh.NewChannel)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f == nil {
+		delete(c.handlers, channelType)
+	} else {
+		c.handlers[channelType] = f
+	}
+}
+
+func (c *Conn) serveChannels(in <-chan ssh.NewChannel) {
+	for ch := range in {
+		c.mu.Lock()
+		f := c.handlers[ch.ChannelType()]
+		c.mu.Unlock()
+		if f == nil {
+			c.log.Warn("server opened a channel nobody asked for", "type", fmt.Sprintf("%q", ch.ChannelType()))
+			_ = ch.Reject(ssh.UnknownChannelType, "unknown channel type")
+			continue
+		}
+		f(ch)
+	}
+}
+
+// serveRequests answers the server's global requests, keepalives among them.
+func (c *Conn) serveRequests(in <-chan *ssh.Request) {
+	for r := range in {
+		if r.WantReply {
+			_ = r.Reply(false, nil)
+		}
+	}
+}
+
+// Ping makes a round trip and returns its time. The error is ctx's when it
+// ended first, which leaves the connection as it is.
+func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
+	start := time.Now()
+	done := make(chan error, 1)
+	// SendRequest is not bounded by anything but the end of the connection.
+	go func() {
+		_, _, err := c.SendRequest("keepalive@openssh.com", true, nil)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return time.Since(start), err
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+// aliveSettings are ServerAliveInterval and ServerAliveCountMax, or ours.
+func (c *Conn) aliveSettings() (time.Duration, int) {
+	o := c.hop.Options.Connect
+	if !o.ServerAliveSet {
+		return defaultAliveInterval, defaultAliveCount
+	}
+	return o.ServerAliveInterval, max(o.ServerAliveCountMax, 1)
+}
+
+// keepAlive ends the connection when the server has answered nothing for
+// interval × count. Bytes that arrive count as an answer.
+func (c *Conn) keepAlive() {
+	interval, count := c.aliveSettings()
+	if interval <= 0 {
+		return
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	missed, seen := 0, c.wire.in.Load()
+	answers := make(chan error, 1)
+	waiting := false
+	for {
+		select {
+		case <-c.closing:
+			return
+		case <-answers:
+			waiting, missed = false, 0
+			continue
+		case <-ticker.C:
+		}
+		if now := c.wire.in.Load(); now != seen {
+			seen, missed = now, 0
+			continue
+		}
+		if missed++; missed > count {
+			c.fail(&TimeoutError{After: (interval * time.Duration(count)).String(), Doing: silence[StageAlive]})
+			return
+		}
+		if !waiting {
+			waiting = true
+			go func() {
+				_, err := c.Ping(context.Background())
+				answers <- err
+			}()
+		}
+	}
+}

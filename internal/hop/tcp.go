@@ -1,0 +1,117 @@
+package hop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"syscall"
+	"time"
+
+	"sallyport/internal/sshconfig"
+)
+
+// dialTCP connects to host:port as the options say. The error's stage is
+// resolve or connect.
+func dialTCP(ctx context.Context, host string, port int, o sshconfig.Connect) (net.Conn, Stage, error) {
+	addrs, err := resolve(ctx, host, o.AddressFamily)
+	if err != nil {
+		return nil, StageResolve, err
+	}
+	dialer, err := newDialer(o)
+	if err != nil {
+		return nil, StageConnect, err
+	}
+	candidates := make([]candidate, len(addrs))
+	for i, a := range addrs {
+		target := net.JoinHostPort(a.String(), strconv.Itoa(port))
+		candidates[i] = func(ctx context.Context) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, "tcp", target)
+			return conn, plainDialError(err, target, len(addrs) > 1)
+		}
+	}
+	var conn net.Conn
+	for attempt := 1; ; attempt++ {
+		conn, err = race(ctx, candidates)
+		if err == nil || attempt >= max(o.Attempts, 1) || !pauseFor(ctx, time.Second) {
+			return conn, StageConnect, err
+		}
+	}
+}
+
+// pauseFor waits d, as ssh(1) does between ConnectionAttempts; false when ctx
+// ended first.
+func pauseFor(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// resolve turns a host into its addresses of the wanted family.
+func resolve(ctx context.Context, host, family string) ([]netip.Addr, error) {
+	network := map[string]string{"inet": "ip4", "inet6": "ip6"}[family]
+	if network == "" {
+		network = "ip"
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, network, host)
+	if err != nil {
+		var dns *net.DNSError
+		if errors.As(err, &dns) && dns.IsNotFound {
+			return nil, fmt.Errorf("no address for %q", host)
+		}
+		return nil, err
+	}
+	for i := range addrs {
+		addrs[i] = addrs[i].Unmap()
+	}
+	if len(addrs) == 0 {
+		return nil, fmt.Errorf("no %s address for %q", network, host)
+	}
+	return addrs, nil
+}
+
+// newDialer applies BindAddress, BindInterface, TCPKeepAlive and IPQoS.
+func newDialer(o sshconfig.Connect) (*net.Dialer, error) {
+	d := &net.Dialer{FallbackDelay: -1, KeepAlive: -1}
+	if o.TCPKeepAlive {
+		d.KeepAlive = 0 // the default interval
+	}
+	if o.BindAddress != "" {
+		local, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(o.BindAddress, "0"))
+		if err != nil {
+			return nil, fmt.Errorf("BindAddress %q: %w", o.BindAddress, err)
+		}
+		d.LocalAddr = local
+	}
+	d.ControlContext = func(_ context.Context, network, _ string, raw syscall.RawConn) error {
+		var optErr error
+		err := raw.Control(func(fd uintptr) { optErr = setSocketOptions(fd, network, o) })
+		return errors.Join(err, optErr)
+	}
+	return d, nil
+}
+
+// plainDialError drops what the caller says already ("dial tcp …") and names
+// the address when there were several.
+func plainDialError(err error, addr string, several bool) error {
+	if err == nil {
+		return nil
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	var sys syscall.Errno
+	if errors.As(err, &sys) {
+		err = sys
+	}
+	if several {
+		return fmt.Errorf("%s: %w", addr, err)
+	}
+	return err
+}

@@ -1,0 +1,55 @@
+package hop
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// firstBytes is how much of what a server says first is kept for messages.
+const firstBytes = 256
+
+// wire counts the bytes of a connection and keeps the first ones received, to
+// say what a server that does not speak SSH sent instead.
+type wire struct {
+	net.Conn
+	in, out atomic.Int64
+	heard   func() // called after each read that brought something
+
+	mu    sync.Mutex
+	first []byte
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	if n > 0 {
+		if w.in.Add(int64(n)) <= int64(n)+firstBytes {
+			w.keep(p[:n])
+		}
+		if w.heard != nil {
+			w.heard()
+		}
+	}
+	return n, err
+}
+
+func (w *wire) Write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p)
+	w.out.Add(int64(n))
+	return n, err
+}
+
+func (w *wire) keep(p []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if room := firstBytes - len(w.first); room > 0 {
+		w.first = append(w.first, p[:min(room, len(p))]...)
+	}
+}
+
+// said is what the server sent first, at most firstBytes of it.
+func (w *wire) said() []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]byte(nil), w.first...)
+}

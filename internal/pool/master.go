@@ -1,0 +1,163 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"sallyport/internal/hop"
+	"sallyport/internal/route"
+)
+
+// Conn is what a master needs of a live connection; *hop.Conn is one.
+type Conn interface {
+	hop.Opener
+	SendRequest(name string, wantReply bool, payload []byte) (bool, []byte, error)
+	HandleChannels(channelType string, f func(ssh.NewChannel))
+	Ping(ctx context.Context) (time.Duration, error)
+	Bytes() (in, out int64)
+	Info() hop.Info
+	Done() <-chan struct{}
+	Wait() error
+	Close() error
+}
+
+// State is where a master is in its life.
+//
+//	Dialling ──▶ Up ──▶ Draining ──▶ Closed
+//	    └────────┴─────────────────────▲
+//
+// Dialling: requests wait for the one dial. Up: it is lent out. Draining: its
+// maximum age is reached; leases go on for a grace, new requests dial anew.
+// Closed: it is in no table any more.
+type State string
+
+// The states of a master.
+const (
+	Dialling State = "dialling"
+	Up       State = "up"
+	Draining State = "draining"
+	Closed   State = "closed"
+)
+
+// Master is one authenticated connection to the end of a route. Its fields
+// that change are guarded by the pool's lock.
+type Master struct {
+	// config: not changed after start
+	pool  *Pool
+	key   route.Key
+	route route.Route
+	call  *call
+	ready chan struct{} // closed when the dial has ended
+
+	// state: guarded by pool.mu
+	state  State
+	conn   Conn
+	err    error // why the dial failed
+	leases map[*Lease]struct{}
+	parent *Lease
+	began  time.Duration // pool's clock: when it came up
+	idle   time.Duration // when the last lease was released
+	since  time.Time     // wall clock of began, for people
+}
+
+// Use says what a lease is for.
+type Use string
+
+// The uses of a lease.
+const (
+	UseHop     Use = "hop"     // a further hop's connection runs through it
+	UseSession Use = "session" // a shell, command or subsystem
+	UseForward Use = "forward"
+	UseRequest Use = "request" // up, check and other short business
+)
+
+// ErrNoMaster is returned by Find.
+var ErrNoMaster = errors.New("no such connection is up")
+
+// Holder describes who holds a lease, for status.
+type Holder struct {
+	Use Use
+	// What is the child hop's name, or "shell", "command", "subsystem".
+	What string
+	// PID is the client process, 0 if there is none.
+	PID   int
+	Since time.Time
+}
+
+// Lease is somebody's hold on a master. Release it exactly once; further
+// calls do nothing.
+type Lease struct {
+	master *Master
+	holder Holder
+}
+
+// Conn is the master's connection.
+func (l *Lease) Conn() Conn { return l.master.conn }
+
+// Route is the master's.
+func (l *Lease) Route() route.Route { return l.master.route }
+
+// Key is the master's.
+func (l *Lease) Key() route.Key { return l.master.key }
+
+// Since is when the master came up.
+func (l *Lease) Since() time.Time {
+	l.master.pool.mu.Lock()
+	defer l.master.pool.mu.Unlock()
+	return l.master.since
+}
+
+// Failure is why the master's connection has ended, nil while it is alive.
+// Behind a chain the cause is the first hop of it that ended.
+func (l *Lease) Failure() error {
+	select {
+	case <-l.master.conn.Done():
+	case <-time.After(failureWait):
+		return nil
+	}
+	for m := l.master; ; {
+		parent := l.master.pool.parentOf(m)
+		if parent == nil || parent.Failure() == nil {
+			return m.conn.Wait()
+		}
+		m = parent.master
+	}
+}
+
+// failureWait is how long the ends of a chain's connections may lie apart.
+const failureWait = 100 * time.Millisecond
+
+// Release gives the master back.
+func (l *Lease) Release() { l.master.pool.release(l) }
+
+// expiry is when the master must go if nothing changes: the pool's clock, or
+// false for never. The caller holds the pool's lock.
+func (m *Master) expiry() (time.Duration, bool) {
+	policy := m.pool.config.Policy(m.route)
+	var at time.Duration
+	var some bool
+	earliest := func(t time.Duration) {
+		if !some || t < at {
+			at, some = t, true
+		}
+	}
+	if len(m.leases) == 0 {
+		switch {
+		case m.state == Draining || policy.Persist == 0:
+			earliest(m.idle)
+		case policy.Persist > 0:
+			earliest(m.idle + policy.Persist)
+		}
+	}
+	if policy.MaxAge > 0 {
+		age := m.began + policy.MaxAge
+		if m.state == Draining {
+			age += drainGrace
+		}
+		earliest(age)
+	}
+	return at, some
+}

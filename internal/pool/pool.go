@@ -1,0 +1,295 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"sallyport/internal/hop"
+	"sallyport/internal/route"
+)
+
+// drainGrace is how long leases may go on after a master's maximum age.
+const drainGrace = 15 * time.Minute
+
+// sweepEvery bounds how late an expiry is noticed after the machine slept,
+// since timers do not run then.
+const sweepEvery = 30 * time.Second
+
+// Dialer makes the connection to the last hop of rt through via, which is nil
+// for a route of one hop. It must end when ctx does.
+type Dialer func(ctx context.Context, rt route.Route, via hop.Opener, ask hop.Asker) (Conn, error)
+
+// Policy is how long a route's master is kept.
+type Policy struct {
+	// Persist is the idle time after which it is closed: 0 at once, negative never.
+	Persist time.Duration
+	// MaxAge is its longest life, 0 for none.
+	MaxAge time.Duration
+}
+
+// Config is what a Pool needs; Dial and Policy are required.
+type Config struct {
+	Dial   Dialer
+	Policy func(route.Route) Policy
+	Log    *slog.Logger
+	// Now is the clock for idle time and age, since any fixed point. It should
+	// count time asleep. nil means the system's.
+	Now func() time.Duration
+}
+
+// Pool owns the masters. It is safe for concurrent use.
+type Pool struct {
+	config Config
+	tasks  sync.WaitGroup
+	wake   chan struct{} // tells the janitor that an expiry changed
+	stop   chan struct{}
+
+	// state: guarded by mu
+	mu      sync.Mutex
+	closed  bool
+	masters map[route.Key]*Master // dialling and up
+	all     map[*Master]struct{}  // and draining
+}
+
+// ErrShutdown is returned by Get once the pool is closed.
+var ErrShutdown = errors.New("shutting down")
+
+// New starts an empty pool. Close it.
+func New(c Config) *Pool {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = sinceBoot
+	}
+	p := &Pool{
+		config: c, wake: make(chan struct{}, 1), stop: make(chan struct{}),
+		masters: map[route.Key]*Master{}, all: map[*Master]struct{}{},
+	}
+	p.tasks.Go(p.janitor)
+	return p
+}
+
+// Get lends the master of rt, dialling it if need be. Concurrent calls for one
+// route wait for one dial. The error is the dial's, ctx's, or ErrShutdown.
+func (p *Pool) Get(ctx context.Context, rt route.Route, h Holder, ask hop.Asker) (*Lease, error) {
+	h.Since = time.Now()
+	p.sweep()
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return nil, ErrShutdown
+	}
+	m, leave := p.join(ctx, rt, ask)
+	lease := &Lease{master: m, holder: h}
+	m.leases[lease] = struct{}{}
+	p.mu.Unlock()
+	defer leave()
+	select {
+	case <-m.ready:
+	case <-ctx.Done():
+		lease.Release()
+		return nil, ctx.Err()
+	}
+	if m.err != nil {
+		return nil, m.err
+	}
+	return lease, nil
+}
+
+// join finds the master of rt or starts one, and waits with others for its
+// dial. The caller holds mu.
+func (p *Pool) join(ctx context.Context, rt route.Route, ask hop.Asker) (*Master, func()) {
+	m := p.masters[rt.Key()]
+	if m != nil && m.state != Dialling {
+		return m, func() {}
+	}
+	if m != nil {
+		if leave := m.call.join(ctx, ask); leave != nil {
+			return m, leave
+		}
+	}
+	m = p.start(rt)
+	return m, m.call.join(ctx, ask)
+}
+
+// start makes a master that is being dialled. The caller holds mu.
+func (p *Pool) start(rt route.Route) *Master {
+	ctx, cancel := context.WithCancel(context.Background())
+	m := &Master{
+		pool: p, key: rt.Key(), route: rt, state: Dialling, ready: make(chan struct{}),
+		call: &call{cancel: cancel}, leases: map[*Lease]struct{}{}, since: time.Now(),
+	}
+	p.masters[m.key] = m
+	p.all[m] = struct{}{}
+	p.tasks.Go(func() { p.run(ctx, m) })
+	return m
+}
+
+// run is a master's life: it dials, waits for the end, and gives the parent
+// back.
+func (p *Pool) run(ctx context.Context, m *Master) {
+	defer m.call.cancel()
+	conn, parent, err := p.dial(ctx, m)
+	if parent != nil {
+		defer parent.Release()
+	}
+	if !p.dialled(m, conn, err) {
+		if conn != nil {
+			conn.Close()
+			conn.Wait()
+		}
+		return
+	}
+	p.config.Log.Info("master up", "hop", m.route.Target().Name, "route", m.route.String())
+	err = conn.Wait()
+	p.config.Log.Info("master closed", "hop", m.route.Target().Name, "reason", err)
+	p.remove(m)
+}
+
+// dial gets the parent's master and dials through it.
+func (p *Pool) dial(ctx context.Context, m *Master) (Conn, *Lease, error) {
+	parentRoute, ok := m.route.Parent()
+	if !ok {
+		conn, err := p.config.Dial(ctx, m.route, nil, m.call)
+		return conn, nil, err
+	}
+	holder := Holder{Use: UseHop, What: m.route.Target().Name}
+	parent, err := p.Get(ctx, parentRoute, holder, m.call)
+	if err != nil {
+		return nil, nil, err
+	}
+	p.mu.Lock()
+	m.parent = parent
+	p.mu.Unlock()
+	conn, err := p.config.Dial(ctx, m.route, parent.Conn(), m.call)
+	return conn, parent, err
+}
+
+func (p *Pool) parentOf(m *Master) *Lease {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return m.parent
+}
+
+// Find lends a master that is up, without dialling. The error is ErrNoMaster.
+func (p *Pool) Find(key route.Key, h Holder) (*Lease, error) {
+	h.Since = time.Now()
+	p.sweep()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.masters[key]
+	if m == nil || m.state != Up {
+		return nil, ErrNoMaster
+	}
+	lease := &Lease{master: m, holder: h}
+	m.leases[lease] = struct{}{}
+	return lease, nil
+}
+
+// dialled publishes the outcome of a dial; false when the master is not up.
+func (p *Pool) dialled(m *Master, conn Conn, err error) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	defer close(m.ready)
+	if err == nil && (m.state == Closed || p.closed) {
+		err = ErrShutdown
+	}
+	if err != nil {
+		m.err, m.state = err, Closed
+		p.forget(m)
+		return false
+	}
+	m.conn, m.state = conn, Up
+	m.began, m.since = p.config.Now(), time.Now()
+	m.idle = m.began
+	p.poke()
+	return true
+}
+
+// forget takes m out of the tables. The caller holds mu.
+func (p *Pool) forget(m *Master) {
+	if p.masters[m.key] == m {
+		delete(p.masters, m.key)
+	}
+	delete(p.all, m)
+}
+
+func (p *Pool) remove(m *Master) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m.state = Closed
+	p.forget(m)
+}
+
+func (p *Pool) release(l *Lease) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := l.master
+	if _, held := m.leases[l]; !held {
+		return
+	}
+	delete(m.leases, l)
+	if len(m.leases) == 0 {
+		m.idle = p.config.Now()
+		p.poke()
+	}
+}
+
+// Down closes the master of a route and all that runs through it. It reports
+// whether there was one.
+func (p *Pool) Down(key route.Key) bool {
+	p.mu.Lock()
+	m := p.masters[key]
+	if m == nil {
+		p.mu.Unlock()
+		return false
+	}
+	conn := p.kill(m)
+	p.mu.Unlock()
+	if conn != nil {
+		conn.Close()
+	}
+	return true
+}
+
+// kill marks a master closed and gives the connection to close, if any. The
+// caller holds mu.
+func (p *Pool) kill(m *Master) Conn {
+	m.state = Closed
+	m.call.cancel()
+	p.forget(m)
+	return m.conn
+}
+
+// Close ends every master and waits until nothing runs any more.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return
+	}
+	p.closed = true
+	close(p.stop)
+	var conns []Conn
+	for m := range p.all {
+		if conn := p.kill(m); conn != nil {
+			conns = append(conns, conn)
+		}
+	}
+	p.mu.Unlock()
+	for _, c := range conns {
+		c.Close()
+	}
+	p.tasks.Wait()
+}
+
+// Idle reports whether the pool has no masters at all.
+func (p *Pool) Idle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.all) == 0
+}
