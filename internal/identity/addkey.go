@@ -33,7 +33,7 @@ func (s *Set) offerToAgent(path string, key *privateKey) {
 		if s.ask == nil {
 			return
 		}
-		ok, err := s.ask.Confirm(s.life, fmt.Sprintf("Add key %s (%s) to agent?", path, comment))
+		ok, err := s.ask.Confirm(s.life, fmt.Sprintf("Add key %s (%s) to agent?", path, printable(comment)))
 		if err != nil || !ok {
 			s.note("key %s is not added to the agent", path)
 			return

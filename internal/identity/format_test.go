@@ -203,7 +203,7 @@ func TestAlgorithms(t *testing.T) {
 func FuzzParsePrivate(f *testing.F) {
 	dir := f.TempDir()
 	for i, args := range [][]string{
-		{"-t", "ed25519", "-N", ""}, {"-t", "ed25519", "-N", passphrase, "-a", "1"}, {"-t", "rsa", "-b", "1024", "-N", ""},
+		{"-t", "ed25519", "-N", ""}, {"-t", "ed25519", "-N", passphrase}, {"-t", "rsa", "-b", "1024", "-N", ""},
 		{"-t", "ecdsa", "-m", "PEM", "-N", passphrase}, {"-t", "ecdsa", "-m", "PKCS8", "-N", ""},
 	} {
 		path := filepath.Join(dir, string(rune('a'+i)))

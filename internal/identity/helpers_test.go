@@ -63,10 +63,10 @@ func (p *person) Confirm(_ context.Context, question string) (bool, error) {
 
 func (p *person) Notice(text string) { p.notices = append(p.notices, text) }
 
-// keygen runs ssh-keygen in dir.
+// keygen runs ssh-keygen in dir. Passphrases are derived in one round.
 func keygen(t testing.TB, dir string, args ...string) {
 	t.Helper()
-	run(t, dir, nil, "ssh-keygen", append([]string{"-q"}, args...)...)
+	run(t, dir, nil, "ssh-keygen", append([]string{"-q", "-a", "1"}, args...)...)
 }
 
 func run(t testing.TB, dir string, env []string, name string, args ...string) string {

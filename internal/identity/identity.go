@@ -100,6 +100,35 @@ func (id *Identity) SignWithAlgorithm(_ io.Reader, data []byte, algorithm string
 	return sig, nil
 }
 
+// Forced returns a signer that uses the algorithm whatever the server says it
+// knows. OpenSSH 7.4 knows rsa-sha2-256 and rsa-sha2-512 and does not say so;
+// without SHA-1, an RSA key can log in there only like this. It is nil when
+// the algorithm is not one of Algorithms, and for certificates.
+func (id *Identity) Forced(algorithm string) ssh.Signer {
+	if _, ok := id.PublicKey().(*ssh.Certificate); ok || !slices.Contains(id.Algorithms(), algorithm) {
+		return nil
+	}
+	return forcedSigner{id, algorithm}
+}
+
+// forcedSigner claims that its key's type is an algorithm's name: x/crypto
+// then has no other algorithm to choose.
+type forcedSigner struct {
+	*Identity
+	algorithm string
+}
+
+func (f forcedSigner) PublicKey() ssh.PublicKey { return forcedKey{f.pub, f.algorithm} }
+
+func (f forcedSigner) Algorithms() []string { return []string{f.algorithm} }
+
+type forcedKey struct {
+	ssh.PublicKey
+	algorithm string
+}
+
+func (f forcedKey) Type() string { return f.algorithm }
+
 func (id *Identity) signFailed(err error) error {
 	if id.set.life.Err() != nil {
 		err = ErrClosed

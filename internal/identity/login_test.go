@@ -78,6 +78,46 @@ func TestPassphraseForHiddenPublicHalf(t *testing.T) {
 	}
 }
 
+// An accepted key that cannot sign does not end the method.
+func TestNextKeyAfterFailedSignature(t *testing.T) {
+	dir := t.TempDir()
+	first, second := filepath.Join(dir, "first"), newKey(t, dir, "second", "ed25519")
+	keygen(t, dir, "-t", "ed25519", "-N", passphrase, "-f", first)
+	srv := newServer(t, "", first+".pub", second+".pub")
+	p := &person{}
+	id := srv.mustLogin(t, open(t, Config{Files: []string{first, second}, FilesSet: true}, p), "ssh-ed25519")
+	if id.path != second || !slices.Equal(p.asked, []string{"first 1"}) {
+		t.Errorf("logged in with %s, asked %q", id, p.asked)
+	}
+}
+
+// Forced takes the algorithm that the server does not announce.
+func TestForced(t *testing.T) {
+	dir := t.TempDir()
+	path := newKey(t, dir, "key", "rsa", "-b", "2048")
+	srv := newServer(t, "", path+".pub")
+	id := open(t, Config{Files: []string{path}}, nil).Identities()[0]
+	if id.Forced(ssh.KeyAlgoRSA) != nil || id.Forced(ssh.KeyAlgoED25519) != nil {
+		t.Error("an algorithm that is not accepted was forced")
+	}
+	other := open(t, Config{Files: []string{newKey(t, dir, "other", "ed25519")}}, nil).Identities()[0]
+	if other.Forced(ssh.KeyAlgoED25519) == nil {
+		t.Error("the only algorithm cannot be forced")
+	}
+	for _, algo := range []string{ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512} {
+		conn, _ := srv.dial(t)
+		c, _, _, err := ssh.NewClientConn(conn, "test", &ssh.ClientConfig{
+			User: "root", HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+			Auth: []ssh.AuthMethod{ssh.PublicKeys(id.Forced(algo))},
+		})
+		if err != nil {
+			t.Errorf("%s: %v", algo, err)
+			continue
+		}
+		c.Close()
+	}
+}
+
 func TestNobodyToAsk(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "key")
@@ -356,6 +396,20 @@ func TestCloseEndsSignature(t *testing.T) {
 		t.Fatal(err)
 	}
 	set.Close()
+}
+
+func TestPrintable(t *testing.T) {
+	if got := printable("ok \x1b[31mé\r\n\u202e!"); got != "ok [31mé!" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestDeclined(t *testing.T) {
+	p := &person{}
+	set := open(t, Config{Files: []string{"none"}, FilesSet: true, Agent: "none", PKCS11Provider: "/usr/lib/token.so"}, p)
+	if len(set.Identities()) != 0 || len(p.notices) != 1 || !strings.Contains(p.notices[0], "ssh-add -s") {
+		t.Errorf("offered %v, notices %q", set.Identities(), p.notices)
+	}
 }
 
 func TestMethodsOfUnusableKey(t *testing.T) {

@@ -17,6 +17,9 @@ import (
 func (s *Set) identityFiles() []*Identity {
 	var ids []*Identity
 	for _, path := range s.cfg.Files {
+		if strings.EqualFold(path, "none") {
+			continue
+		}
 		if id := s.identityFile(path); id != nil {
 			ids = append(ids, id)
 		}

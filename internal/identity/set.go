@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -163,7 +164,19 @@ func (s *Set) openAgent(ctx context.Context) []*Identity {
 			s.note("skipping agent key %q: type %q: %v", k.Comment, k.Format, err)
 			continue
 		}
-		ids = append(ids, &Identity{set: s, pub: pub, agent: conn, path: k.Comment, Comment: k.Comment, Source: "agent"})
+		comment := printable(k.Comment)
+		ids = append(ids, &Identity{set: s, pub: pub, agent: conn, path: comment, Comment: comment, Source: "agent"})
 	}
 	return ids
+}
+
+// printable takes the control characters out of a comment, which is shown to
+// the person.
+func printable(comment string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, comment)
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/goleak"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -20,7 +21,7 @@ func TestMain(m *testing.M) {
 		fakeHelper(mode)
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // fakeHelper answers one request: with a signature of nothing if it comes with
@@ -60,7 +61,7 @@ func fakeHelper(mode string) {
 func newSecurityKey(t *testing.T, dir, kind string, args ...string) string {
 	t.Helper()
 	path := filepath.Join(dir, kind)
-	args = append([]string{"-q", "-t", kind, "-C", "the comment", "-f", path}, args...)
+	args = append([]string{"-q", "-a", "1", "-t", kind, "-C", "the comment", "-f", path}, args...)
 	run(t, dir, []string{"SSH_SK_PROVIDER=" + dummyProvider}, "ssh-keygen", args...)
 	return path
 }
