@@ -178,7 +178,7 @@ func (p *pass) notFound() error {
 	if p.vals[kwCanonicalizeFallbackLocal].orNumber(yes) != no {
 		return nil
 	}
-	return fatalf("Could not resolve host %q", p.host)
+	return fatalf("Could not resolve host \"%s\"", p.host)
 }
 
 // tryCanonical takes name for the host when it resolves. name ends in a dot.

@@ -27,7 +27,9 @@ func (f *final) dump() string {
 	d.line(kwHostName, f.host)
 	d.line(kwPort, strconv.Itoa(f.port))
 	for _, kw := range dumpFlags {
-		d.line(kw, d.word(kw))
+		if word := d.word(kw); word != "" {
+			d.line(kw, word)
+		}
 	}
 	for _, kw := range dumpNumbers {
 		d.line(kw, strconv.FormatInt(f.num[kw], 10))
@@ -78,15 +80,15 @@ var dumpStrings = []keyword{
 	kwXAuthLocation, kwKnownHostsCommand,
 }
 
-// yesNoDumped are the flags whose words are printed as yes and no; the others
-// are printed by the first word of their table.
+// askDumped are the flags that are printed by the first word of their table; the
+// others are printed as yes and no.
 var askDumped = map[keyword]bool{
 	kwAddressFamily: true, kwVerifyHostKeyDNS: true, kwUpdateHostKeys: true,
 	kwStrictHostKeyChecking: true, kwControlMaster: true, kwTunnel: true, kwRequestTTY: true,
 	kwSessionType: true, kwCanonicalizeHostname: true, kwPubkeyAuthentication: true,
 }
 
-// word is how "ssh -G" prints a flag.
+// word is how "ssh -G" prints a flag, or a string among the flags.
 func (d *dumper) word(kw keyword) string {
 	if keywordTable[kw].kind != kindFlag {
 		return d.str[kw]
@@ -103,7 +105,7 @@ func (d *dumper) text(kw keyword) {
 	case d.algorithms[kw] != nil:
 		d.line(kw, strings.Join(d.algorithms[kw], ","))
 	case kw == kwLogLevel:
-		d.line(kw, logLevels[d.num[kw]])
+		d.line(kw, logLevelText(logLevels[d.num[kw]]))
 	case kw == kwRevokedHostKeys:
 		if list := noneEmpty(d.vals[kw].list); len(list) > 0 {
 			d.line(kw, strings.Join(list, " "))
@@ -111,6 +113,17 @@ func (d *dumper) text(kw keyword) {
 	case d.str[kw] != "":
 		d.line(kw, d.str[kw])
 	}
+}
+
+// logLevelText is the name that "ssh -G" prefers.
+func logLevelText(level string) string {
+	switch level {
+	case "DEBUG1":
+		return "DEBUG"
+	case "QUIET":
+		return "SILENT"
+	}
+	return level
 }
 
 // forwards writes the three kinds of forward. A target "socks" makes a forward

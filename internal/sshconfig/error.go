@@ -22,13 +22,30 @@ type Error struct {
 
 // Error returns "FILE line N: MSG" ("FILE: line N: MSG" for an unknown keyword), or MSG alone when no file is to blame.
 func (e *Error) Error() string {
-	if e.File == "" {
-		return e.Msg
+	switch {
+	case e.File == "":
+		return visible(e.Msg)
+	case e.colon:
+		return visible(fmt.Sprintf("%s: line %d: %s", e.File, e.Line, e.Msg))
 	}
-	if e.colon {
-		return fmt.Sprintf("%s: line %d: %s", e.File, e.Line, e.Msg)
+	return visible(fmt.Sprintf("%s line %d: %s", e.File, e.Line, e.Msg))
+}
+
+// visible shows bytes that a terminal might obey, or that are not ASCII, in
+// octal, and doubles backslashes, as ssh does in its messages.
+func visible(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '\\':
+			b.WriteString(`\\`)
+		case c == '\t' || (c >= ' ' && c < 0x7f):
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, `\%03o`, c)
+		}
 	}
-	return fmt.Sprintf("%s line %d: %s", e.File, e.Line, e.Msg)
+	return b.String()
 }
 
 // commandLine is the file name of overrides in messages.
@@ -39,6 +56,8 @@ const commandLine = "command-line"
 type BadLines struct {
 	File  string
 	Lines []*Error
+	// Last is the error that ended the reading before the file's end, or nil.
+	Last error
 }
 
 // Error returns one line of text for each bad line, and ssh's last words.
@@ -48,15 +67,21 @@ func (e *BadLines) Error() string {
 		b.WriteString(l.Error())
 		b.WriteByte('\n')
 	}
+	if e.Last != nil {
+		return b.String() + e.Last.Error()
+	}
 	fmt.Fprintf(&b, "%s: terminating, %d bad configuration options", e.File, len(e.Lines))
 	return b.String()
 }
 
 // Unwrap lets errors.As find the first *Error.
 func (e *BadLines) Unwrap() []error {
-	errs := make([]error, len(e.Lines))
-	for i, l := range e.Lines {
-		errs[i] = l
+	errs := make([]error, 0, len(e.Lines)+1)
+	for _, l := range e.Lines {
+		errs = append(errs, l)
+	}
+	if e.Last != nil {
+		errs = append(errs, e.Last)
 	}
 	return errs
 }

@@ -129,12 +129,12 @@ func glob(pattern string) ([]string, error) {
 		}
 		return nil, nil
 	}
-	return visible(pattern, names), nil
+	return withoutHidden(pattern, names), nil
 }
 
-// visible drops names that start with a dot where the pattern does not ask for
+// withoutHidden drops names that start with a dot where the pattern does not ask for
 // one.
-func visible(pattern string, names []string) []string {
+func withoutHidden(pattern string, names []string) []string {
 	want := strings.Split(pattern, "/")
 	out := names[:0]
 next:

@@ -16,7 +16,7 @@ func (st *statement) setJump() error {
 	st.args = nil
 	j, err := parseJump(spec, st.env)
 	if err != nil {
-		return st.bad("Invalid ProxyJump %q", spec)
+		return st.bad("Invalid ProxyJump \"%s\"", spec)
 	}
 	if !st.active || st.jump.set || st.vals[kwProxyCommand].set {
 		return nil
@@ -108,7 +108,7 @@ func ParseJump(s string, env Env) ([]Hop, error) {
 	}
 	j, err := parseJump(s, &env)
 	if err != nil {
-		return nil, fatalf("Invalid ProxyJump %q", s)
+		return nil, fatalf("Invalid ProxyJump \"%s\"", s)
 	}
 	var hops []Hop
 	for part := range strings.SplitSeq(j.spec, ",") {

@@ -44,6 +44,9 @@ func (st *statement) criteria() ([]criterion, error) {
 	if err == nil {
 		return cs, nil
 	}
+	if e, ok := err.(*Error); ok && !strings.Contains(e.Msg, "extra arguments") {
+		e.Msg = "Bad Match condition: " + e.Msg
+	}
 	args, ok := splitArgs(st.raw, nil)
 	if !ok || !strings.ContainsAny(st.raw, `'\`) {
 		return nil, err
@@ -137,7 +140,7 @@ func (st *statement) parseCriteria(w *wordReader) ([]criterion, error) {
 		}
 		cs = append(cs, c)
 	}
-	if !w.empty() {
+	if counted > 0 && !w.empty() {
 		return nil, st.bad("keyword match extra arguments at end of line")
 	}
 	return st.finish(cs, counted)
@@ -243,7 +246,7 @@ func (st *statement) matchNetwork(list string) (bool, error) {
 			p, err = a.Prefix(a.BitLen())
 		}
 		if err != nil || p != p.Masked() {
-			return false, st.bad("Invalid network entry %q", s)
+			return false, st.bad("Invalid network entry \"%s\"", s)
 		}
 		nets = append(nets, p)
 	}

@@ -104,9 +104,13 @@ func (p *pass) resolve() (*Resolved, error) {
 	if v := &p.vals[kwUser]; v.set && !validUser(v.s) {
 		return nil, fatalf("remote username contains invalid characters")
 	}
+	if v := &p.vals[kwSessionType]; v.set && v.n == sessionSubsystem && p.query.Command == "" {
+		return nil, fatalf("You must specify a subsystem to invoke.")
+	}
 	if err := p.readRoots(); err != nil {
 		return nil, err
 	}
+	p.settleCanonical()
 	if err := p.takeHostName(); err != nil {
 		return nil, err
 	}
@@ -191,8 +195,8 @@ func (p *pass) readFile(f *file, giver giver, active *bool, depth int) error {
 		}
 		if err := st.apply(); err != nil {
 			e, ok := err.(*Error)
-			if !ok || e.File == "" {
-				return err // no line is to blame
+			if !ok || e.File == "" { // no line is to blame
+				return endedBy(err, f.name, bad)
 			}
 			bad = append(bad, e)
 		}
@@ -202,6 +206,18 @@ func (p *pass) readFile(f *file, giver giver, active *bool, depth int) error {
 	}
 	f.checked.Store(true)
 	return nil
+}
+
+// endedBy is err, told after the bad lines that were found before it.
+func endedBy(err error, file string, bad []*Error) error {
+	if len(bad) == 0 {
+		return err
+	}
+	var s *stop
+	if errors.As(err, &s) {
+		err = s.err
+	}
+	return &stop{&BadLines{File: file, Lines: bad, Last: err}}
 }
 
 // always tells the keywords that matter when their line does not apply.
@@ -238,6 +254,19 @@ func (st *statement) setHost() error {
 		}
 	}
 	return nil
+}
+
+// settleCanonical fixes what canonicalization goes by: the second pass cannot
+// change it. readconf.c: fill_default_options_for_canonicalization.
+func (p *pass) settleCanonical() {
+	for kw, def := range map[keyword]int64{
+		kwCanonicalizeMaxDots: defaultMaxDots, kwCanonicalizeFallbackLocal: yes,
+		kwCanonicalizeHostname: canonicalizeNo,
+	} {
+		if v := &p.vals[kw]; !v.set {
+			v.set, v.n = true, def
+		}
+	}
 }
 
 // takeHostName takes HostName into use. An address is left as it is.

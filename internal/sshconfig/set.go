@@ -106,7 +106,7 @@ func (st *statement) str(s string) {
 // apply reads the arguments of one line. readconf.c: process_config_line_depth.
 func (st *statement) apply() error {
 	if st.raw == "" {
-		return st.bad("no argument after keyword %q", lowerASCII(st.key))
+		return st.bad("no argument after keyword \"%s\"", lowerASCII(st.key))
 	}
 	if st.kw == noKeyword {
 		return st.unknown()
@@ -151,7 +151,7 @@ func (st *statement) dispatch() error {
 		st.args = nil
 		return nil
 	case kindUnsupported:
-		st.warn("%s", st.bad("Unsupported option %q", lowerASCII(st.key)).Error())
+		st.warn("%s", st.bad("Unsupported option \"%s\"", lowerASCII(st.key)).Error())
 		st.args = nil
 		return nil
 	case kindFlag:
@@ -255,7 +255,7 @@ func (st *statement) setFlag() error {
 	}
 	n, ok := stateValue(states(st.kw), arg)
 	if !ok {
-		return st.bad("unsupported option %q.", arg)
+		return st.bad("unsupported option \"%s\".", arg)
 	}
 	st.number(n)
 	return nil
@@ -407,7 +407,7 @@ func (st *statement) setAlternates() error {
 	}
 	for _, w := range words {
 		if !st.validAlternate(w) {
-			return st.bad("Bad %s %q.", st.kw.name(), w)
+			return st.bad("Bad %s \"%s\".", st.kw.name(), w)
 		}
 	}
 	if st.active {
@@ -438,7 +438,7 @@ func (st *statement) setPolicy() error {
 	}
 	arg = lowerASCII(arg)
 	if arg != "race" && arg != "order" {
-		return st.bad("unsupported option %q.", arg)
+		return st.bad("unsupported option \"%s\".", arg)
 	}
 	st.str(arg)
 	return nil

@@ -74,7 +74,7 @@ func (st *statement) setPermitOpen() error {
 	for _, w := range words {
 		if strings.EqualFold(w, "none") || strings.EqualFold(w, "any") {
 			if len(words) > 1 {
-				return st.bad("keyword %s %q argument must appear alone.", lowerASCII(st.key), w)
+				return st.bad("keyword %s \"%s\" argument must appear alone.", lowerASCII(st.key), w)
 			}
 			continue
 		}
@@ -158,7 +158,7 @@ func (st *statement) setCNAMEs() error {
 		default:
 			source, target, ok := strings.Cut(lowerASCII(w), cnameSeparator)
 			if !ok || target == "" {
-				return st.bad("Invalid permitted CNAME %q", lowerASCII(w))
+				return st.bad("Invalid permitted CNAME \"%s\"", lowerASCII(w))
 			}
 			rules[i] = source + cnameSeparator + target
 		}

@@ -124,7 +124,8 @@ func (st *statement) setEscape() error {
 	return nil
 }
 
-// logLevels are LogLevel's words in order; "DEBUG" is another name of "DEBUG1".
+// logLevels are LogLevel's words in order. "DEBUG" is another name of "DEBUG1",
+// and "SILENT", in Debian's package, of "QUIET"; "ssh -G" prints those.
 var logLevels = []string{"QUIET", "FATAL", "ERROR", "INFO", "VERBOSE", "DEBUG1", "DEBUG2", "DEBUG3"}
 
 // defaultLogLevel is the place of "INFO".
@@ -133,8 +134,11 @@ const defaultLogLevel = 3
 func (st *statement) setLogLevel() error {
 	arg, _ := st.next()
 	word := strings.ToUpper(arg)
-	if word == "DEBUG" {
+	switch word {
+	case "DEBUG":
 		word = "DEBUG1"
+	case "SILENT":
+		word = "QUIET"
 	}
 	for i, level := range logLevels {
 		if word == level {
@@ -366,7 +370,7 @@ func (st *statement) setDigest() error {
 			return nil
 		}
 	}
-	return st.bad("Invalid hash algorithm %q.", arg)
+	return st.bad("Invalid hash algorithm \"%s\".", arg)
 }
 
 // Bounds of ObscureKeystrokeTiming in milliseconds. OpenSSH 9.5.
@@ -398,7 +402,7 @@ func (st *statement) setKeystroke() error {
 		}
 		st.number(n)
 	default:
-		return st.bad("unsupported argument %q", arg)
+		return st.bad("unsupported argument \"%s\"", arg)
 	}
 	return nil
 }
