@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,19 +32,38 @@ func NewAccount(t testing.TB) *Account {
 	t.Helper()
 	RequireRoot(t, "a temporary account")
 	Require(t, "useradd", "userdel", "chpasswd")
-	a := &Account{Name: "sally-" + randomHex(4), Password: "pw-" + randomHex(8)}
+	sweep(t)
+	a := &Account{Name: accountPrefix + randomHex(4), Password: "pw-" + randomHex(8)}
 	a.Home = filepath.Join(publicDir(t), "home")
 	if err := os.Mkdir(a.Home, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	editAccounts(t, "", "useradd", "--no-create-home", "--home-dir", a.Home, "--shell", "/bin/sh", a.Name)
+	if err := editAccounts("", "useradd", "--no-create-home", "--home-dir", a.Home,
+		"--shell", "/bin/sh", "--comment", ownerMark(os.Getpid()), a.Name); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { a.remove(t) })
-	editAccounts(t, a.Name+":"+a.Password+"\n", "chpasswd")
+	if err := editAccounts(a.Name+":"+a.Password+"\n", "chpasswd"); err != nil {
+		t.Fatal(err)
+	}
 	a.lookUp(t)
 	if err := os.Chown(a.Home, a.UID, a.GID); err != nil {
 		t.Fatal(err)
 	}
 	return a
+}
+
+// Command is a command that the account runs in its home, with a small
+// environment.
+func (a *Account) Command(t testing.TB, program string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), Path(t, program), args...)
+	cmd.Dir = a.Home
+	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + a.Home, "USER=" + a.Name, "LOGNAME=" + a.Name}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Credential: &syscall.Credential{Uid: uint32(a.UID), Gid: uint32(a.GID)},
+	}
+	return cmd
 }
 
 func (a *Account) lookUp(t testing.TB) {
@@ -65,26 +85,29 @@ func (a *Account) remove(t testing.TB) {
 	if !ended {
 		t.Errorf("account %s still has processes: %v", a.Name, ownedBy(a.UID))
 	}
-	editAccounts(t, "", "userdel", "--force", a.Name)
+	if err := editAccounts("", "userdel", "--force", a.Name); err != nil {
+		t.Error(err)
+	}
 }
 
 // editAccounts runs a program that changes /etc/passwd. Test processes take
 // turns: these programs give up when the file is locked.
-func editAccounts(t testing.TB, stdin, program string, args ...string) {
-	t.Helper()
+func editAccounts(stdin, program string, args ...string) error {
 	lock, err := os.OpenFile("/run/sally-sshtest.lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer lock.Close()
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		t.Fatal(err)
+		return err
 	}
-	cmd := exec.Command(Path(t, program), args...)
+	path, _ := find(program)
+	cmd := exec.Command(path, args...)
 	cmd.Stdin = strings.NewReader(stdin)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%s: %v: %s", program, err, out)
+		return fmt.Errorf("%s: %w: %s", program, err, out)
 	}
+	return nil
 }
 
 func randomHex(bytes int) string {
@@ -107,7 +130,7 @@ func publicDir(t testing.TB) string {
 		}
 	})
 	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(fmt.Errorf("directory for servers: %w", err))
+		t.Fatal(err)
 	}
 	return dir
 }

@@ -197,3 +197,10 @@ func (h *Host) Connections() int {
 	defer h.mu.Unlock()
 	return h.connections
 }
+
+// Open is the number of connections that are still served.
+func (h *Host) Open() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.live)
+}

@@ -46,15 +46,15 @@ func (o *otp) installPAM(t testing.TB, dir, account string) string {
 	if err := os.WriteFile(users, []byte(line), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	service := "sally-test-" + randomHex(4)
-	rules := "auth required pam_unix.so nodelay\n" +
+	rules := "# " + ownerMark(os.Getpid()) + "\n" +
+		"auth required pam_unix.so nodelay\n" +
 		"auth required pam_oath.so usersfile=" + users + " window=20 digits=6\n" +
 		"account required pam_permit.so\n" +
 		"session required pam_permit.so\n"
-	file := filepath.Join("/etc/pam.d", service)
+	file := servicePrefix + randomHex(4)
 	t.Cleanup(func() { os.Remove(file) })
 	if err := os.WriteFile(file, []byte(rules), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return service
+	return filepath.Base(file)
 }

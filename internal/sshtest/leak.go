@@ -18,8 +18,14 @@ const leakGrace = 5 * time.Second
 // LeakCheck fails the test when, at its end, there are goroutines, open
 // descriptors or child processes that were not there at the call. Call it
 // first, so that the test's own clean-up comes before the check. It is not for
-// tests that run in parallel with others.
+// tests that run in parallel with others, and does not see processes that
+// detached themselves: those are found by ProcessesWith.
 func LeakCheck(t testing.TB) {
+	t.Helper()
+	leakCheck(t, leakGrace)
+}
+
+func leakCheck(t testing.TB, grace time.Duration) {
 	t.Helper()
 	goroutines := goleak.IgnoreCurrent()
 	files := descriptors()
@@ -30,7 +36,7 @@ func LeakCheck(t testing.TB) {
 		}
 		var newFiles []string
 		var newChildren []int
-		poll(leakGrace, func() bool {
+		poll(grace, func() bool {
 			newFiles = added(files, descriptors())
 			newChildren = without(descendants(os.Getpid()), children)
 			return len(newFiles)+len(newChildren) == 0

@@ -3,6 +3,7 @@ package sshtest
 import (
 	"net"
 	"strconv"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -25,7 +26,10 @@ func reservePort(t testing.TB, ip string) *reservedPort {
 	if v4 := parsed.To4(); v4 != nil {
 		family, sa = unix.AF_INET, &unix.SockaddrInet4{Addr: [4]byte(v4)}
 	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	syscall.ForkLock.RLock() // as there is no SOCK_CLOEXEC everywhere
+	fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
+	unix.CloseOnExec(fd)
+	syscall.ForkLock.RUnlock()
 	if err != nil {
 		t.Fatal(err)
 	}
