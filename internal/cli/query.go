@@ -1,32 +1,78 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"sallyport/internal/hop"
+	"sallyport/internal/daemon"
 )
 
-// query answers -Q (ssh(1)).
+// query answers -Q (ssh(1)): what the transport can do, one name a line.
 func (a *App) query(what string) int {
-	have := hop.Supported()
-	answers := map[string][]string{
-		"cipher": have.Ciphers, "ciphers": have.Ciphers,
-		"mac": have.MACs, "macs": have.MACs,
-		"kex": have.KeyExchanges, "kexalgorithms": have.KeyExchanges,
-		"key": have.HostKeys, "hostkeyalgorithms": have.HostKeys,
-		"sig": have.PublicKeyAuths, "pubkeyacceptedalgorithms": have.PublicKeyAuths,
-		"compression": {"none"},
+	if strings.EqualFold(what, "help") {
+		for _, q := range queryNames {
+			fmt.Fprintln(a.Stdout, q)
+		}
+		return exitOK
 	}
-	names, ok := answers[strings.ToLower(what)]
+	names, ok := answerQuery(strings.ToLower(what))
 	if !ok {
-		a.complain(errors.New("unsupported query " + fmt.Sprintf("%q", what)))
+		fmt.Fprintf(a.Stderr, "ssh: unsupported query %q; \"-Q help\" lists them\n", what)
 		return exitSSH
 	}
-	for _, name := range slices.Compact(names) {
+	for _, name := range names {
 		fmt.Fprintln(a.Stdout, name)
 	}
 	return exitOK
 }
+
+// queryNames are the queries of ssh(1), in its order.
+var queryNames = []string{
+	"cipher", "cipher-auth", "compression", "kex", "key", "key-cert", "key-plain", "key-sig", "mac",
+	"protocol-version", "sig", "Ciphers", "MACs", "KexAlgorithms", "HostKeyAlgorithms", "PubkeyAcceptedAlgorithms", "CASignatureAlgorithms",
+}
+
+// answerQuery lists the answers; what is in lower case.
+func answerQuery(what string) ([]string, bool) {
+	have := daemon.Algorithms()
+	switch what {
+	case "cipher", "ciphers":
+		return have.Ciphers, true
+	case "cipher-auth":
+		return keep(have.Ciphers, isAEAD), true
+	case "mac", "macs":
+		return have.MACs, true
+	case "kex", "kexalgorithms":
+		return have.KeyExchanges, true
+	case "compression":
+		return []string{"none"}, true
+	case "key":
+		return keep(have.PublicKeyAuths, isKeyType), true
+	case "key-plain":
+		return keep(have.PublicKeyAuths, func(s string) bool { return isKeyType(s) && !isCert(s) }), true
+	case "key-cert":
+		return keep(have.PublicKeyAuths, func(s string) bool { return isKeyType(s) && isCert(s) }), true
+	case "key-sig", "hostkeyalgorithms", "pubkeyacceptedalgorithms":
+		return have.PublicKeyAuths, true
+	case "sig", "casignaturealgorithms":
+		return keep(have.PublicKeyAuths, func(s string) bool { return !isCert(s) }), true
+	case "protocol-version":
+		return []string{"2"}, true
+	}
+	return nil, false
+}
+
+func keep(names []string, f func(string) bool) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(s string) bool { return !f(s) })
+}
+
+// isAEAD reports whether a cipher authenticates by itself.
+func isAEAD(cipher string) bool {
+	return strings.Contains(cipher, "gcm") || strings.Contains(cipher, "poly1305")
+}
+
+func isCert(algorithm string) bool { return strings.HasSuffix(algorithm, "-cert-v01@openssh.com") }
+
+// isKeyType tells types of keys from mere signature algorithms of RSA keys.
+func isKeyType(algorithm string) bool { return !strings.HasPrefix(algorithm, "rsa-sha2-") }

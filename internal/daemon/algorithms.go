@@ -1,0 +1,6 @@
+package daemon
+
+import "sallyport/internal/hop"
+
+// Algorithms is what connections can negotiate, for ssh -Q.
+func Algorithms() hop.Algorithms { return hop.Supported() }

@@ -1,0 +1,96 @@
+package sallyport_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// layers says which of our packages each package may import: the twin of the
+// table in docs/architecture.md.
+var layers = map[string][]string{
+	"sshconfig": {},
+	"sshargs":   {"sshconfig"},
+	"route":     {"sshconfig"},
+	"hostkey":   {},
+	"identity":  {},
+	"hop":       {"sshconfig", "route", "hostkey", "identity"},
+	"pool":      {"route", "hop"},
+	"stdio":     {},
+	"session":   {},
+	"forward":   {"sshconfig"},
+	"mux":       {},
+	"api":       {},
+	"daemon":    {"sshconfig", "route", "hop", "pool", "session", "stdio", "forward", "mux", "api"},
+	"lab":       {},
+	"cli":       {"sshconfig", "sshargs", "route", "mux", "api", "daemon", "lab"},
+	"sshtest":   {},
+}
+
+// foreign says which packages may import what only they should know.
+var foreign = map[string][]string{
+	"github.com/spf13/cobra":           {"cli"},
+	"golang.org/x/crypto/ssh":          {"hostkey", "identity", "hop", "pool", "session", "forward", "mux", "daemon", "lab", "sshtest"},
+	"golang.org/x/term":                {"cli", "stdio", "sshtest"},
+	"github.com/creack/pty":            {"lab", "sshtest"},
+	"golang.org/x/crypto/ssh/agent":    {"identity", "daemon"},
+	"go.uber.org/goleak":               {"sshtest"},
+	"github.com/google/go-cmp/cmp":     {},
+	"golang.org/x/crypto/ssh/terminal": {},
+}
+
+// TestLayers holds the code against the design: data flows one way.
+func TestLayers(t *testing.T) {
+	seen := map[string]bool{}
+	err := filepath.WalkDir("internal", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		pkg := filepath.Base(filepath.Dir(path))
+		allowed, known := layers[pkg]
+		if !known {
+			t.Errorf("%s: package %s is not in the table", path, pkg)
+			return nil
+		}
+		seen[pkg] = true
+		for _, imported := range importsOf(t, path) {
+			if ours, ok := strings.CutPrefix(imported, "sallyport/internal/"); ok && !slices.Contains(allowed, ours) {
+				t.Errorf("%s: %s must not import %s", path, pkg, ours)
+			}
+			if who, limited := foreign[imported]; limited && !slices.Contains(who, pkg) {
+				t.Errorf("%s: %s must not import %s", path, pkg, imported)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pkg := range layers {
+		if !seen[pkg] {
+			t.Errorf("package %s is in the table and not in the tree", pkg)
+		}
+	}
+}
+
+func importsOf(t *testing.T, path string) []string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, spec := range file.Imports {
+		p, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, p)
+	}
+	return paths
+}
