@@ -1,6 +1,7 @@
 package hostkey
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -72,6 +73,7 @@ type trial struct {
 	user    []string // contents of the user's files
 	global  string
 	revoked string   // content of RevokedHostKeys, none when empty
+	command string   // what KnownHostsCommand prints, none when empty
 	args    []string // more options for ssh
 	cfg     func(*Config)
 }
@@ -109,6 +111,11 @@ func (tr trial) run(t *testing.T) Verdict {
 	if tr.revoked != "" {
 		cfg.RevokedFile = writeFile(t, filepath.Join(dir, "revoked"), tr.revoked)
 		args = append(args, "-oRevokedHostKeys="+cfg.RevokedFile)
+	}
+	if tr.command != "" {
+		path := writeFile(t, filepath.Join(dir, "command"), tr.command)
+		args = append(args, "-oKnownHostsCommand=/bin/cat "+path)
+		cfg.Command = func(context.Context, string, ssh.PublicKey) ([]byte, error) { return os.ReadFile(path) }
 	}
 	if tr.cfg != nil {
 		tr.cfg(&cfg)
@@ -252,6 +259,14 @@ func TestVerdictsAreThoseOfSSH(t *testing.T) {
 		"RSA of 1024 bits listed": {key: "ed", user: files(host + keyText(t, "rsa1024") + "\n" + host + ec + "\n")},
 		"DSA listed":              {key: "ed", user: files(host + keyText(t, "dsa") + "\n")},
 		"small RSA listed":        {key: "ed", user: files(host + smallRSA + "\n")},
+		"command":                 {key: "ec", user: files(""), command: "# c\n" + host + ec + "\n"},
+		"command, no user file":   {key: "ec", command: host + ec + "\n"},
+		"command and file":        {key: "ec", user: files(host + ec + "\n"), command: host + ec + "\n"},
+		"command says otherwise":  {key: "ec", user: files(host + ed + "\n"), command: host + ec + "\n"},
+		"command changed":         {key: "ec", user: files(host + ed + "\n"), command: host + rsa + "\n"},
+		"command revokes":         {key: "ec", user: files(host + ec + "\n"), command: "@revoked * " + ec + "\n"},
+		"command with port":       {key: "ec", port: 2222, user: files(""), command: h2222 + ec + "\n"},
+		"command, plain name":     {key: "ec", port: 2222, user: files(""), command: host + ec + "\n"},
 		"RSA, odd exponent":       {key: "ed", user: files(host + oddRSA(t) + "\n")},
 	} {
 		t.Run(name, func(t *testing.T) {
