@@ -3,7 +3,6 @@ package sshargs
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"sallyport/internal/sshconfig"
 )
 
 // words splits a test's command line at spaces; "~" in it stands for a space
@@ -374,10 +375,10 @@ func TestSameEffect(t *testing.T) {
 			}
 			got, stderr, status := run(t, append([]string{empty, "-G"}, asOptions(inv)...))
 			if status != 0 {
-				t.Fatalf("ssh refuses our overrides %q: %s", inv.Overrides, stderr)
+				t.Fatalf("ssh refuses our overrides %v: %s", inv.Overrides, stderr)
 			}
 			if d := cmp.Diff(want, got); d != "" {
-				t.Errorf("overrides %q (-ssh +ours):\n%s", inv.Overrides, d)
+				t.Errorf("overrides %v (-ssh +ours):\n%s", inv.Overrides, d)
 			}
 		})
 	}
@@ -563,8 +564,48 @@ func TestIdentityNotThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf("[{IdentityFile %s -i}]", missing)
-	if got := fmt.Sprint(inv.Overrides); got != want {
-		t.Errorf("overrides %s, want %s", got, want)
+	want := []sshconfig.Override{{Keyword: "IdentityFile", Value: missing, From: "-i"}}
+	if d := cmp.Diff(want, inv.Overrides); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+// TestResolved gives the overrides to sshconfig: together the two must be
+// "ssh -G".
+func TestResolved(t *testing.T) {
+	t.Setenv("FWD", "/run/a~b.sock")
+	t.Setenv("SPEC", "1:h:2")
+	env, err := sshconfig.DefaultEnv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := sshconfig.Load("none", env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(strings.TrimSpace(sameEffect), "\n") {
+		t.Run(line, func(t *testing.T) {
+			t.Parallel()
+			args := words(line)
+			inv, err := Parse(args)
+			if err != nil {
+				t.Fatalf("Parse: %v", err)
+			}
+			resolved, err := files.Resolve(t.Context(), sshconfig.Query{
+				Host: inv.Host, Overrides: inv.Overrides, Command: strings.Join(inv.Command, " "),
+				StdioForward: inv.StdioForward != nil, PrintOnly: true,
+			})
+			if err != nil {
+				t.Fatalf("Resolve: %v", err)
+			}
+			var got bytes.Buffer
+			if err := resolved.Dump(&got); err != nil {
+				t.Fatal(err)
+			}
+			want, _, _ := run(t, append([]string{"-F", "none", "-G"}, args...))
+			if d := cmp.Diff(want, got.String()); d != "" {
+				t.Errorf("overrides %v (-ssh +ours):\n%s", inv.Overrides, d)
+			}
+		})
 	}
 }

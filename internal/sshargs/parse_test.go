@@ -184,7 +184,7 @@ func FuzzParse(f *testing.F) {
 		}
 		again, err := Parse(asOptions(inv))
 		if err != nil {
-			t.Fatalf("overrides %q: %v", inv.Overrides, err)
+			t.Fatalf("overrides %v: %v", inv.Overrides, err)
 		}
 		for i := range inv.Overrides {
 			inv.Overrides[i].From = "-o"
