@@ -61,6 +61,20 @@ func (d *decoder) uint32() uint32 {
 	return v
 }
 
+func (d *decoder) byte() byte {
+	if d.err != nil {
+		return 0
+	}
+	if len(d.b) == 0 {
+		d.err = errShort
+		return 0
+	}
+	v := d.b[0]
+	d.b = d.b[1:]
+	return v
+}
+
+// bool is 32 bits wide here, unlike RFC 4251's.
 func (d *decoder) bool() bool { return d.uint32() != 0 }
 
 // bytes returns a string field as a slice of the message.
