@@ -1,21 +1,22 @@
 package sshconfig
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"strings"
 )
 
 // validHostName tells whether a destination may be a host's name at all. ssh.c:
-// valid_hostname.
+// ssh_valid_hostname.
 func validHostName(s string) bool {
 	return s != "" && s[0] != '-' && !strings.ContainsFunc(s, func(c rune) bool {
-		return c <= ' ' || c == 0x7f || strings.ContainsRune("'`\"$\\;&<>|(){}", c)
+		return c <= ' ' || c == 0x7f || strings.ContainsRune("'`\"$\\;&<>|(){},", c)
 	})
 }
 
 // validUser tells whether a user name from the command line is harmless in a
-// shell command. ssh.c: valid_ruser.
+// shell command. ssh.c: ssh_valid_ruser.
 func validUser(s string) bool {
 	if strings.HasPrefix(s, "-") || strings.HasSuffix(s, `\`) {
 		return false
@@ -64,7 +65,7 @@ func isAddress(s string, family int64) bool {
 }
 
 // canonicalAddress reads an address in any form that getaddrinfo takes, and
-// gives its usual form.
+// gives its usual form. A zone is not looked up.
 func canonicalAddress(s string, family int64) (string, bool) {
 	a, err := netip.ParseAddr(s)
 	if err != nil {
@@ -72,10 +73,25 @@ func canonicalAddress(s string, family int64) (string, bool) {
 			return "", false
 		}
 	}
+	if a.Is4In6() && family == familyInet {
+		a = a.Unmap()
+	}
 	if (family == familyInet && !a.Is4()) || (family == familyInet6 && a.Is4()) {
 		return "", false
 	}
-	return a.String(), true
+	if a.Zone() != "" && !a.IsLinkLocalUnicast() && !a.IsLinkLocalMulticast() {
+		return "", false
+	}
+	return addressText(a), true
+}
+
+// addressText is inet_ntop: it differs from Go for ::a.b.c.d.
+func addressText(a netip.Addr) string {
+	b := a.As16()
+	if a.Is6() && !a.Is4In6() && a.Zone() == "" && bytes.Equal(b[:12], make([]byte, 12)) && (b[12] != 0 || b[13] != 0) {
+		return "::" + netip.AddrFrom4([4]byte(b[12:])).String()
+	}
+	return a.String()
 }
 
 // classicAddress reads the forms of inet_aton: one to four numbers, each

@@ -102,7 +102,7 @@ func (d *dumper) word(kw keyword) string {
 // text writes a string option when it is set.
 func (d *dumper) text(kw keyword) {
 	switch {
-	case d.algorithms[kw] != nil:
+	case keywordTable[kw].kind == kindAlgorithms:
 		d.line(kw, strings.Join(d.algorithms[kw], ","))
 	case kw == kwLogLevel:
 		d.line(kw, logLevelText(logLevels[d.num[kw]]))

@@ -246,6 +246,7 @@ func (f *final) expandAll() error {
 	if f.vals[kwHostKeyAlias].set {
 		s.alias = f.str[kwHostKeyAlias]
 	}
+	f.expandUser(&s)
 	f.tokens = f.env.tokens(s)
 	var err error
 	if f.str[kwRemoteCommand], err = f.env.expandTokens(f.str[kwRemoteCommand], f.tokens); err != nil {
@@ -267,6 +268,23 @@ func (f *final) expandAll() error {
 		return err
 	}
 	return f.expandForwards(f.remoteForwards)
+}
+
+// expandUser expands tokens and variables in a User of a file, as OpenSSH does
+// from 10.0 on. Differs from OpenSSH: a name that cannot be expanded, or not to
+// a harmless one, is taken literally as 9.2 does.
+func (f *final) expandUser(s *subject) {
+	v := &f.vals[kwUser]
+	if !v.set || v.from[0].File == "" {
+		return
+	}
+	t := f.env.tokens(*s)
+	delete(t, 'r')
+	delete(t, 'C')
+	user, err := f.env.expandBoth(f.user, t)
+	if err == nil && validUser(user) {
+		f.user, s.user = user, user
+	}
 }
 
 // noneEmpty makes an empty list of "none".

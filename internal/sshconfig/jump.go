@@ -1,6 +1,7 @@
 package sshconfig
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -10,7 +11,9 @@ type jumpHost struct {
 	port       int // -1 when not given
 }
 
-// setJump reads ProxyJump; the first of ProxyJump and ProxyCommand counts.
+// setJump reads ProxyJump; the first of ProxyJump and ProxyCommand counts, but
+// "ProxyJump none" only shuts out a later ProxyJump. Names on the command line
+// must be harmless in a shell command.
 func (st *statement) setJump() error {
 	spec := strings.TrimLeft(st.raw, whitespace+"=")
 	st.args = nil
@@ -18,18 +21,41 @@ func (st *statement) setJump() error {
 	if err != nil {
 		return st.bad("Invalid ProxyJump \"%s\"", spec)
 	}
-	if !st.active || st.jump.set || st.vals[kwProxyCommand].set {
+	if st.file == commandLine {
+		if msg := unsafeHop(j, st.env); msg != "" {
+			return st.bad("Invalid ProxyJump \"%s\": %s", spec, msg)
+		}
+	}
+	none := strings.EqualFold(spec, jumpNone)
+	if !st.active || st.jump.set || (!none && st.vals[kwProxyCommand].set) {
 		return nil
 	}
 	st.jump, st.jump.set = j, true
 	st.val().setString(spec, st.origin())
-	if j.host != jumpNone || j.port != 0 {
+	if !none {
 		st.vals[kwProxyCommand].setString("none", st.origin())
 	}
 	return nil
 }
 
-// jumpNone is the host of "ProxyJump none", whose port is 0.
+// unsafeHop names the first host or user that must not come from a command
+// line, "" when all may. readconf.c: parse_jump, from 10.3 on and in Debian.
+func unsafeHop(j jumpSpec, env *Env) string {
+	hops := strings.Split(j.spec, ",")
+	slices.Reverse(hops)
+	for _, hop := range hops {
+		h, _ := parseHop(hop, env)
+		if !validHostName(h.host) && h.host != "" {
+			return `invalid hostname "` + h.host + `"`
+		}
+		if !validUser(h.user) {
+			return `invalid username "` + h.user + `"`
+		}
+	}
+	return ""
+}
+
+// jumpNone is the value that means no jump host; it is kept with port 0.
 const jumpNone = "none"
 
 // jumpSpec is a parsed ProxyJump: the last hop, the ones before it as written,
@@ -47,7 +73,7 @@ var errJump = fatalf("invalid ProxyJump")
 // parseJump reads a ProxyJump value. readconf.c: parse_jump.
 func parseJump(s string, env *Env) (jumpSpec, error) {
 	if strings.EqualFold(s, "none") {
-		return jumpSpec{jumpHost: jumpHost{host: jumpNone}}, nil
+		return jumpSpec{jumpHost: jumpHost{host: jumpNone}}, nil // spec stays empty
 	}
 	spec, _, _ := strings.Cut(s, "#")
 	spec = strings.TrimRight(spec, " \t\n\v\f\r")

@@ -43,8 +43,9 @@ func (s *scenario) text() string {
 type generator struct {
 	*rand.Rand
 	// wild is the chance in a thousand of a value that need not be good.
-	wild     int
-	includes int
+	wild      int
+	includes  int
+	canonical bool
 }
 
 // newRandomScenario makes the scenario of a seed.
@@ -53,6 +54,7 @@ func newRandomScenario(seed uint64) *scenario {
 	if g.IntN(4) == 0 {
 		g.wild = 15
 	}
+	g.canonical = g.IntN(3) == 0
 	s := &scenario{
 		env: []string{"FOO=foo-value", "EMPTY=", "AGENT_SOCK=/tmp/agent.1", "SSH_AUTH_SOCK=/tmp/a.sock"},
 	}
@@ -62,7 +64,7 @@ func newRandomScenario(seed uint64) *scenario {
 		if g.IntN(200) == 0 {
 			mode = 0o606
 		}
-		extra := &generator{Rand: g.Rand, wild: g.wild, includes: 99}
+		extra := &generator{Rand: g.Rand, wild: g.wild, includes: 99, canonical: g.canonical}
 		name := fmt.Sprintf("inc%d.conf", i)
 		s.files = append(s.files, scenarioFile{name, mode, extra.config(1 + g.IntN(8))})
 	}
@@ -122,7 +124,7 @@ func (g *generator) line() string {
 
 // spaced joins a keyword and its value in one of the ways that are allowed.
 func (g *generator) spaced(key, value string) string {
-	if g.IntN(30) == 0 {
+	if g.IntN(30) == 0 && !strings.EqualFold(key, "RevokedHostKeys") {
 		key = `"` + key + `"`
 	}
 	lead := g.pick("", "", "", "  ", "\t", " \t ")
@@ -227,6 +229,17 @@ func (g *generator) option() (key, value string) {
 		value = g.pick("0", "1", "2", "7", "+4", "100", "2147483647")
 	case lists:
 		value = g.algorithmList(key)
+	case canonical:
+		// No name may be looked up here.
+		value = "no"
+		if g.canonical {
+			value = g.pick("no", "yes", "always")
+		}
+	case domains:
+		value = "none"
+		if !g.canonical {
+			value = g.pick("none", "example.com", "Example.COM other.org.", "a_b")
+		}
 	default:
 		values := strings.Split(o.values, "|")
 		value = values[g.IntN(len(values))]
@@ -243,7 +256,7 @@ func (g *generator) option() (key, value string) {
 // wildOption makes what may be an error.
 func (g *generator) wildOption() (key, value string) {
 	key = g.pick("Port", "User", "ForwardAgent", "Ciphers", "LocalForward", "RekeyLimit", "ProxyJump", "Bogus",
-		"ControlPersist", "IPQoS", "EscapeChar", "StrictHostKeyChecking", "TunnelDevice", "CanonicalDomains",
+		"ControlPersist", "IPQoS", "EscapeChar", "StrictHostKeyChecking", "TunnelDevice",
 		"PermitRemoteOpen", "AddKeysToAgent", "LogLevel", "SetEnv", "SendEnv", "UserKnownHostsFile",
 		"IdentityAgent", "ConnectTimeout", "NumberOfPasswordPrompts", "StreamLocalBindMask", "HostKeyAlgorithms",
 		"KexAlgorithms", "CanonicalizePermittedCNAMEs", "RhostsRSAAuthentication", "Tunnel", "RequestTTY",
@@ -260,6 +273,9 @@ const (
 	times   = "\x00times"
 	numbers = "\x00numbers"
 	lists   = "\x00lists"
+	// Canonicalization is either asked for or has domains.
+	canonical = "\x00canonical"
+	domains   = "\x00domains"
 )
 
 // optionPool holds keywords with values parted by "|"; quote allows quotes and
@@ -271,7 +287,8 @@ var optionPool = []struct {
 }{
 	{"BatchMode CheckHostIP TCPKeepAlive KeepAlive ForwardX11 ForwardX11Trusted GatewayPorts HashKnownHosts", flags, true},
 	{"PasswordAuthentication KbdInteractiveAuthentication ChallengeResponseAuthentication HostbasedAuthentication", flags, true},
-	{"ExitOnForwardFailure EnableSSHKeysign IdentitiesOnly NoHostAuthenticationForLocalhost PermitLocalCommand", flags, true},
+	{"ExitOnForwardFailure", "no", true}, // with yes, ssh -G looks for the agent's socket
+	{"EnableSSHKeysign IdentitiesOnly NoHostAuthenticationForLocalhost PermitLocalCommand", flags, true},
 	{"ProxyUseFdpass StdinNull StreamLocalBindUnlink VisualHostKey EnableEscapeCommandline GSSAPIAuthentication", flags, true},
 	{"GSSAPIDelegateCredentials GSSAPIKeyExchange GSSAPITrustDNS GSSAPIRenewalForcesRekey CanonicalizeFallbackLocal", flags, true},
 	{"ClearAllForwardings", "no|no|no|yes", true},
@@ -284,7 +301,7 @@ var optionPool = []struct {
 	{"Tunnel", "yes|no|ethernet|point-to-point", true},
 	{"RequestTTY", "yes|no|force|auto", true},
 	{"SessionType", "none|subsystem|default", true},
-	{"CanonicalizeHostname", "no|no|no|yes|always", true},
+	{"CanonicalizeHostname", canonical, true},
 	{"CanonicalizeMaxDots", "0|1|5", true},
 	{"ConnectTimeout ServerAliveInterval ProtocolKeepAlives SetupTimeOut ForwardX11Timeout", times, true},
 	{"NumberOfPasswordPrompts ServerAliveCountMax RequiredRSASize", numbers, true},
@@ -320,7 +337,7 @@ var optionPool = []struct {
 	{"IPQoS", "af21 cs1|none|ef|0x10|lowdelay throughput|le none|cs0|26|0x20 010|0", true},
 	{"StreamLocalBindMask", "0177|077|0|644|0777x", true},
 	{"FingerprintHash", "md5|sha256|SHA512|sha1", true},
-	{"CanonicalDomains", "none|example.com|Example.COM other.org.|a_b", true},
+	{"CanonicalDomains", domains, true},
 	{"CanonicalizePermittedCNAMEs", "none", true},
 	{"AddKeysToAgent", "yes|no|ask|confirm|confirm 5m|1h|30", true},
 	{"Ciphers MACs KexAlgorithms HostKeyAlgorithms CASignatureAlgorithms PubkeyAcceptedAlgorithms PubkeyAcceptedKeyTypes HostbasedAcceptedAlgorithms HostbasedKeyTypes", lists, true},
@@ -348,6 +365,9 @@ func (g *generator) algorithmList(key string) string {
 	var out []string
 	for range 1 + g.IntN(3) {
 		out = append(out, g.pick(pool...))
+	}
+	if prefix == "" {
+		out = append(out, pool[0]) // a list that matches nothing is an error only here
 	}
 	return prefix + strings.Join(out, ",")
 }

@@ -300,9 +300,6 @@ func (st *statement) setStringArg() error {
 func (st *statement) setCommand() error {
 	command := strings.TrimLeft(st.raw, whitespace+"=")
 	st.args = nil
-	if st.kw == kwProxyCommand && st.jump.set {
-		return nil
-	}
 	st.str(command)
 	return nil
 }
@@ -333,15 +330,23 @@ func (st *statement) setIdentity() error {
 }
 
 // words reads a list in which "none" must stand alone and nothing is empty.
-func (st *statement) words() ([]string, error) {
+// check, which may be nil, looks at each word in turn and may replace it.
+func (st *statement) words(check func(string) (string, error)) ([]string, error) {
 	words := st.args
 	st.args = nil
-	for _, w := range words {
+	for i, w := range words {
 		if w == "" {
 			return nil, st.bad("keyword %s empty argument", lowerASCII(st.key))
 		}
 		if len(words) > 1 && strings.EqualFold(w, "none") {
 			return nil, st.bad("keyword %s \"none\" argument must appear alone.", lowerASCII(st.key))
+		}
+		if check == nil {
+			continue
+		}
+		var err error
+		if words[i], err = check(w); err != nil {
+			return nil, err
 		}
 	}
 	return words, nil
@@ -358,7 +363,7 @@ func (st *statement) setWords(words []string) {
 }
 
 func (st *statement) setList(limit int) error {
-	words, err := st.words()
+	words, err := st.words(nil)
 	if err != nil {
 		return err
 	}
@@ -371,7 +376,7 @@ func (st *statement) setList(limit int) error {
 
 // setRevoked takes several files as OpenSSH does from 10.0 on.
 func (st *statement) setRevoked() error {
-	words, err := st.words()
+	words, err := st.words(nil)
 	if err != nil {
 		return err
 	}
@@ -385,7 +390,7 @@ func (st *statement) setRevoked() error {
 // setLogVerbose keeps one pattern only: readconf.c stops at the first, since it
 // looks at the count that it has just raised.
 func (st *statement) setLogVerbose() error {
-	words, err := st.words()
+	words, err := st.words(nil)
 	if err != nil {
 		return err
 	}
@@ -398,7 +403,7 @@ func (st *statement) setLogVerbose() error {
 
 // setAlternates accumulates AlternateAddress and AlternateProxyJump.
 func (st *statement) setAlternates() error {
-	words, err := st.words()
+	words, err := st.words(nil)
 	if err != nil {
 		return err
 	}

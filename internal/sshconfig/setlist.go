@@ -92,16 +92,15 @@ func (st *statement) setPermitOpen() error {
 
 // setDomains reads CanonicalDomains.
 func (st *statement) setDomains() error {
-	words, err := st.words()
+	domains, err := st.words(func(w string) (string, error) {
+		domain, msg := validDomain(w)
+		if msg != "" {
+			return "", st.bad("%s", msg)
+		}
+		return domain, nil
+	})
 	if err != nil {
 		return err
-	}
-	domains := make([]string, len(words))
-	for i, w := range words {
-		var msg string
-		if domains[i], msg = validDomain(w); msg != "" {
-			return st.bad("%s", msg)
-		}
 	}
 	if st.active && !st.val().set && len(domains) > maxCanonicalDomains {
 		return st.bad("too many hostname suffixes.")

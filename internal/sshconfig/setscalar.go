@@ -409,7 +409,7 @@ func (st *statement) setKeystroke() error {
 
 // setChannelTimeout reads "type=interval" words. OpenSSH 9.5.
 func (st *statement) setChannelTimeout() error {
-	words, err := st.words()
+	words, err := st.words(nil)
 	if err != nil {
 		return err
 	}
