@@ -160,9 +160,9 @@ func TestJumpHostsOnlyRoute(t *testing.T) {
 	}
 }
 
-func TestSixtyFourMegabytesEachWay(t *testing.T) {
+func TestManyMegabytesEachWay(t *testing.T) {
 	n := startLab(t, Options{})
-	data := make([]byte, 64<<20)
+	data := make([]byte, transferSize)
 	rand.Read(data)
 	want := fmt.Sprintf("%x", sha256.Sum256(data))
 	start := time.Now()
@@ -176,7 +176,7 @@ func TestSixtyFourMegabytesEachWay(t *testing.T) {
 	if got := fmt.Sprintf("%x", sha256.Sum256([]byte(r.stdout))); got != want || r.status != 0 {
 		t.Fatalf("down: %d bytes, sum %s, want %s, status %d", len(r.stdout), got, want, r.status)
 	}
-	t.Logf("64 MiB through 2 jumps: up %v, down %v", up, time.Since(start))
+	t.Logf("%d MiB through 2 jumps: up %v, down %v", transferSize>>20, up, time.Since(start))
 }
 
 func TestEnvironmentAndHome(t *testing.T) {
