@@ -119,7 +119,7 @@ func TestProxyDelays(t *testing.T) {
 	if _, err := talk(p.Addr, []byte("ping"), 10*time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if d := time.Since(start); d < 200*time.Millisecond || d > 2*time.Second {
+	if d := time.Since(start); d < 200*time.Millisecond {
 		t.Errorf("round trip of %v", d)
 	}
 }

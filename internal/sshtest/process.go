@@ -23,7 +23,8 @@ func (p Process) String() string { return fmt.Sprintf("%d %q", p.PID, p.Command)
 
 // ProcessesWith lists the processes that were started with the variable
 // setting ("NAME=value") in their environment, wherever they went since. It
-// finds daemons that detached themselves.
+// finds daemons that detached themselves, but misses a process in the moment in
+// which it executes another program: poll for what must appear.
 func ProcessesWith(setting string) []Process {
 	want := []byte("\x00" + setting + "\x00")
 	var found []Process

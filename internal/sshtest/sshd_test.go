@@ -22,8 +22,9 @@ func TestKillRefusesAndRestartServes(t *testing.T) {
 	// The session's program has left its session and its parents.
 	con := Tty(t, c.SSH("host", "setsid sleep 612 </dev/null >/dev/null 2>&1 & echo rea''dy; exec sleep 600"))
 	con.Expect("ready", 10*time.Second)
-	if left := ProcessesWith(h.mark); len(left) < 2 {
-		t.Errorf("session processes: %v", left)
+	// A process is not found in the moment in which it executes a program.
+	if !poll(10*time.Second, func() bool { return len(ProcessesWith(h.mark)) >= 2 }) {
+		t.Errorf("session processes: %v", ProcessesWith(h.mark))
 	}
 	h.Kill()
 	if status := con.Wait(10 * time.Second); status != 255 {
