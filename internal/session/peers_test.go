@@ -14,17 +14,17 @@ import (
 	"os/user"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 	"golang.org/x/crypto/ssh"
-	"golang.org/x/sys/unix"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is for things that must happen; a test that passes does not wait.
+// testPatience is for things that must happen; a test that passes does not wait.
 const testPatience = 60 * time.Second
 
 func testContext(t testing.TB) context.Context {
@@ -58,8 +58,10 @@ func dialSSHD(t testing.TB, options ...string) ssh.Conn {
 	if _, err := os.Stat(sshd); err != nil {
 		t.Fatalf("these tests need OpenSSH's server: %v", err)
 	}
-	if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
-		t.Fatalf("sshd needs its directory: %v", err)
+	if os.Geteuid() == 0 {
+		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
+			t.Fatalf("sshd needs its directory: %v", err)
+		}
 	}
 	dir := t.TempDir()
 	_, hostKey := newKey(t)
@@ -125,10 +127,15 @@ func write(t testing.TB, path string, data []byte) {
 // socketpair returns a connection and the file of its other end.
 func socketpair(t testing.TB) (net.Conn, *os.File) {
 	t.Helper()
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	syscall.ForkLock.RLock()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err != nil {
+		syscall.ForkLock.RUnlock()
 		t.Fatal(err)
 	}
+	syscall.CloseOnExec(fds[0])
+	syscall.CloseOnExec(fds[1])
+	syscall.ForkLock.RUnlock()
 	near := os.NewFile(uintptr(fds[0]), "near")
 	defer near.Close()
 	conn, err := net.FileConn(near)

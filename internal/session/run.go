@@ -70,7 +70,7 @@ func (r *run) start() {
 	var outputs sync.WaitGroup
 	outputs.Go(func() { r.copyOutput(&r.out, r.s.ch, r.s.sendEOW) })
 	outputs.Go(func() { r.copyOutput(&r.err, r.s.ch.Stderr(), func() {}) })
-	r.s.work.Go(func() { outputs.Wait(); close(r.outputDone) })
+	r.s.work(func() { outputs.Wait(); close(r.outputDone) })
 	// Not part of the session's work: a Stdin that cannot be broken off
 	// keeps this one.
 	go func() { r.copyInput(); close(r.inputDone) }()

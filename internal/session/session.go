@@ -37,11 +37,12 @@ type Session struct {
 	done    chan struct{}      // closed when no goroutine is left
 
 	closing sync.Once
-	work    sync.WaitGroup
+	idle    sync.Once // closes done
 
 	// state: guarded by mu
 	mu      sync.Mutex
 	started bool
+	workers int    // goroutines that end with the channel
 	resize  []byte // window-change that waits for the start
 	exit    Exit
 	err     error
@@ -74,9 +75,24 @@ func Start(ctx context.Context, o Opener, r Request) (*Session, error) {
 		done:    make(chan struct{}),
 		exit:    Exit{Lost: true},
 	}
-	s.work.Go(func() { s.send(messages) })
-	go s.serve(reqs)
+	s.work(func() { s.serve(reqs) })
+	s.work(func() { s.send(messages) })
 	return s, nil
+}
+
+// work runs f in a goroutine that Done waits for.
+func (s *Session) work(f func()) {
+	s.mu.Lock()
+	s.workers++
+	s.mu.Unlock()
+	go func() {
+		f()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.workers--; s.workers == 0 {
+			s.idle.Do(func() { close(s.done) })
+		}
+	}()
 }
 
 type opened struct {
@@ -163,8 +179,6 @@ func (s *Session) serve(reqs <-chan *ssh.Request) {
 		s.handle(r)
 	}
 	close(s.ended)
-	s.work.Wait()
-	close(s.done)
 }
 
 func (s *Session) handle(r *ssh.Request) {
@@ -202,7 +216,7 @@ func (s *Session) Done() <-chan struct{} { return s.done }
 // Close asks the server to close the channel. It does not wait, see Done.
 func (s *Session) Close() error {
 	// A write to a stalled transport blocks, the caller must not.
-	s.closing.Do(func() { go s.ch.Close() })
+	s.closing.Do(func() { s.work(func() { s.ch.Close() }) })
 	return nil
 }
 

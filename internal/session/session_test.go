@@ -299,21 +299,19 @@ func TestSilentServer(t *testing.T) {
 // Escapes end, break and annotate the session that they are typed into.
 func TestEscapes(t *testing.T) {
 	var breaks atomic.Int32
-	var input string
+	input := make(chan string, 1)
 	c := dialPeer(t, accepting(func(p *peer) {
 		p.next(t, true)
 		p.next(t, true)
-		got := make(chan string)
 		go func() {
 			b, _ := io.ReadAll(p)
-			got <- string(b)
+			input <- string(b)
 		}()
 		for r := range p.reqs {
 			if r.Type == "break" {
 				breaks.Add(1)
 			}
 		}
-		input = <-got
 	}))
 	var keys []EscapeKey
 	s, err := Start(testContext(t), c, Request{PTY: &PTY{}, EscapeChar: '~'})
@@ -327,8 +325,7 @@ func TestEscapes(t *testing.T) {
 		Escape: func(k EscapeKey) string { keys = append(keys, k); return "answer\r\n" },
 	})
 	awaitDone(t, s)
-	c.Close()
-	c.Wait()
+	got := <-input
 	if !errors.Is(err, ErrDisconnected) {
 		t.Errorf("err %v", err)
 	}
@@ -338,8 +335,8 @@ func TestEscapes(t *testing.T) {
 	if want := "answer\r\n~B\r\n" + EscapeHelpText('~'); errs.String() != want {
 		t.Errorf("stderr %q", errs.String())
 	}
-	if input != "a\n~b\nc\r" {
-		t.Errorf("the server got %q", input)
+	if got != "a\n~b\nc\r" {
+		t.Errorf("the server got %q", got)
 	}
 }
 

@@ -52,14 +52,12 @@ func reopen(path string, write bool) int {
 
 // Device numbers of Linux, Documentation/admin-guide/devices.txt.
 const (
-	majorTTYAux  = 5   // /dev/tty is 5:0
 	majorPtsLow  = 136 // /dev/pts/N is 136:N, then 137:N-256, …
 	majorPtsHigh = 143
 )
 
 // reopenTerminal opens the terminal that fd is once more, or returns -1. The
-// master side of a pseudo-terminal has no name by which it could be opened,
-// and /dev/tty names another terminal in each process.
+// master side of a pseudo-terminal has no name by which it could be opened.
 func reopenTerminal(fd int, write bool) int {
 	if _, err := unix.IoctlGetInt(fd, unix.TIOCGPTN); err == nil {
 		return -1
@@ -68,23 +66,19 @@ func reopenTerminal(fd int, write bool) int {
 	if err != nil {
 		return -1
 	}
-	path := fmt.Sprintf("/proc/self/fd/%d", fd)
-	var st unix.Stat_t
-	if unix.Fstat(fd, &st) != nil {
-		return -1
-	}
-	if unix.Major(st.Rdev) == majorTTYAux {
-		path = ptsPath(uint64(dev))
-	}
-	own := reopen(path, write)
-	if own < 0 {
-		return -1
-	}
-	if got, err := unix.IoctlGetUint32(own, unix.TIOCGDEV); err != nil || got != dev {
+	// /dev/tty, which may also be what fd was opened as, is another terminal
+	// in each process. After su it is the only one that may be opened.
+	for _, path := range []string{fmt.Sprintf("/proc/self/fd/%d", fd), ptsPath(uint64(dev)), "/dev/tty"} {
+		own := reopen(path, write)
+		if own < 0 {
+			continue
+		}
+		if got, err := unix.IoctlGetUint32(own, unix.TIOCGDEV); err == nil && got == dev {
+			return own
+		}
 		unix.Close(own)
-		return -1
 	}
-	return own
+	return -1
 }
 
 // ptsPath is the name of the pseudo-terminal with the device number dev, ""
