@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -187,31 +186,30 @@ func TestProxyStalledChannel(t *testing.T) {
 	stalled.Close()
 }
 
-// A program that reads nothing must still get its client's signals.
-func TestProxySignalPassesData(t *testing.T) {
+// A request must get through to a program that reads nothing. (A signal would
+// be one, but sshd 9.2 does not deliver signals for root.)
+func TestProxyRequestPassesData(t *testing.T) {
 	path, _ := proxySocket(t)
-	s, err := proxyClient(t, path).NewSession()
+	ch, reqs, err := proxyClient(t, path).OpenChannel("session", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Stdin = endless{}
-	out, err := s.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	go ssh.DiscardRequests(reqs)
+	if ok, err := ch.SendRequest("exec", true, new(encoder).string("sleep 1000").b); !ok || err != nil {
+		t.Fatal(ok, err)
 	}
-	if err := s.Start("trap 'exit 17' TERM; echo ready; while :; do sleep 0.05; done"); err != nil {
-		t.Fatal(err)
+	// More than sshd and we hold, so that the last write blocks.
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		_, _ = io.Copy(ch, endless{})
+	}()
+	for range 10 {
+		if ok, err := ch.SendRequest("no-such-request", true, nil); ok || err != nil {
+			t.Fatal(ok, err)
+		}
 	}
-	if _, err := io.ReadFull(out, make([]byte, 6)); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Signal(ssh.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	rest, _ := io.ReadAll(out)
-	if len(rest) != 0 {
-		t.Errorf("output %q", rest)
-	}
+	ch.Close()
 }
 
 type endless struct{}
@@ -219,9 +217,8 @@ type endless struct{}
 func (endless) Read(b []byte) (int, error) { return len(b), nil }
 
 func TestClientProxy(t *testing.T) {
-	path, up := proxySocket(t)
-	c := attach(t, path)
-	conn, chans, reqs, err := c.Proxy(testContext(t))
+	path, _ := proxySocket(t)
+	conn, chans, reqs, err := attach(t, path).Proxy(testContext(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +232,6 @@ func TestClientProxy(t *testing.T) {
 	}
 	cl.Close()
 	_ = cl.Wait()
-	_ = up
 }
 
 func TestClientProxyDenied(t *testing.T) {
@@ -266,5 +262,3 @@ func TestClientProxyStockMaster(t *testing.T) {
 		t.Errorf("%q, %v", out, err)
 	}
 }
-
-var _ = os.Stdout

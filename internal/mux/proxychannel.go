@@ -125,14 +125,14 @@ func (c *proxyChannel) confirmed(d *decoder) error {
 	}
 	nc := c.offered
 	c.offered = nil
-	c.s.wg.Go(func() {
+	go func() {
 		ch, reqs, err := nc.Accept()
 		if err != nil {
 			c.refuseAccepted()
 			return
 		}
 		c.run(ch, reqs)
-	})
+	}()
 	return nil
 }
 
@@ -148,7 +148,7 @@ func (c *proxyChannel) declined(d *decoder) {
 	reason, text := ssh.RejectionReason(d.uint32()), d.string()
 	nc := c.offered
 	c.offered = nil
-	c.s.wg.Go(func() { _ = nc.Reject(reason, text) })
+	go func() { _ = nc.Reject(reason, text) }()
 	c.s.forget(c)
 }
 
@@ -226,14 +226,14 @@ func (c *proxyChannel) abandon() {
 	c.wake.Broadcast()
 	ch, nc := c.ch, c.offered
 	c.offered = nil
-	c.s.wg.Go(func() {
+	go func() {
 		switch {
 		case nc != nil:
 			_ = nc.Reject(ssh.ConnectionFailed, "client is gone")
 		case ch != nil:
 			_ = ch.Close()
 		}
-	})
+	}()
 }
 
 // goneChannel stands in for a channel that the server has closed.

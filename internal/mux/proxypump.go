@@ -7,7 +7,10 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// run moves everything between the client and ch until both closed it.
+// run moves everything between the client and ch until both closed it. When
+// the client is gone, what the server still sends is thrown away until it
+// closes the channel: sshd does so only when its program has ended. Nobody
+// waits for that; it is bounded by the life of the shared connection.
 func (c *proxyChannel) run(ch ssh.Channel, reqs <-chan *ssh.Request) {
 	c.mu.Lock()
 	c.ch = ch
@@ -19,8 +22,8 @@ func (c *proxyChannel) run(ch ssh.Channel, reqs <-chan *ssh.Request) {
 	if dead {
 		_ = ch.Close()
 	}
-	c.s.wg.Go(c.writeData)
-	c.s.wg.Go(c.performRequests)
+	go c.writeData()
+	go c.performRequests()
 	var down sync.WaitGroup
 	var data sync.WaitGroup
 	data.Go(func() { c.pump(ch, sshData) })

@@ -46,7 +46,8 @@ type globalRequest struct {
 
 // serveProxy serves a client that was told that it may speak. It returns when
 // the client is gone or broke the protocol, or ctx ended by which conn's
-// reading was interrupted; conn and up are then closed.
+// reading was interrupted; conn and up are then closed. Only what waits for the
+// server to close a channel may outlive it.
 func serveProxy(ctx context.Context, conn net.Conn, up Upstream, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &proxyServer{
@@ -131,7 +132,7 @@ func (s *proxyServer) open(ctx context.Context, d *decoder) error {
 		}
 		e := newProxyPacket(sshOpenConfirm).uint32(id).uint32(c.id)
 		_ = s.c.write(e.uint32(proxyWindow).uint32(proxyMaxData).packet())
-		c.run(ch, reqs)
+		go c.run(ch, reqs)
 	})
 	return nil
 }
