@@ -45,6 +45,14 @@ func (e *OpenError) Error() string {
 // Unwrap returns what the transport said.
 func (e *OpenError) Unwrap() error { return e.Err }
 
+// MaybeFull reports whether err is a refusal that a server gives when a
+// connection has as many sessions as it allows: sshd's is "open failed"
+// (MaxSessions, sshd_config(5)), others' is a shortage (RFC 4254 §5.1).
+func MaybeFull(err error) bool {
+	refused, ok := errors.AsType[*OpenError](err)
+	return ok && (refused.Reason == ssh.ConnectionFailed || refused.Reason == ssh.ResourceShortage)
+}
+
 // RefusedError says that the server refused a request on the open channel.
 type RefusedError struct {
 	// Request is the request's name on the wire: "pty-req", "x11-req",

@@ -7,9 +7,10 @@ import (
 	"sync"
 )
 
-// Streams are the local ends of a session. Those that have the method Cancel
-// (see Canceler) are broken off when the session ends; for others a Read or a
-// Write that is in progress may outlive Run.
+// Streams are the local ends of a session. Run cancels those that are a
+// Canceler: Stdin when the remote program reads no more, all three when the
+// session is ended from this side. A Read or a Write on any other stream may
+// outlive Run when it is in progress then.
 type Streams struct {
 	// Stdin is read until it ends; an error other than io.EOF ends it too.
 	// nil is empty.

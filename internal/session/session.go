@@ -159,15 +159,19 @@ func (s *Session) send(messages []message) {
 	s.markStarted()
 }
 
-// markStarted lets input and window changes flow.
+// markStarted lets input and window changes flow. Sizes that were told until
+// now go out first, so that the last one wins.
 func (s *Session) markStarted() {
-	s.mu.Lock()
-	s.started = true
-	resize := s.resize
-	s.resize = nil
-	s.mu.Unlock()
 	close(s.running)
-	if resize != nil {
+	for {
+		s.mu.Lock()
+		resize := s.resize
+		s.resize = nil
+		s.started = resize == nil
+		s.mu.Unlock()
+		if resize == nil {
+			return
+		}
 		s.ch.SendRequest("window-change", false, resize)
 	}
 }

@@ -186,19 +186,49 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
+// A server that asks whether we are alive must get an answer, and a request
+// that we do not know must not end the session.
 func TestServerKeepalive(t *testing.T) {
 	c := dialPeer(t, accepting(func(p *peer) {
 		p.next(t, true)
-		// x/crypto's server side cannot wait for an answer on a channel that
-		// the client opened; that the session goes on is what counts.
-		for range 100 {
-			p.SendRequest("keepalive@openssh.com", false, nil)
-			p.SendRequest("unknown", false, []byte("x"))
+		for _, name := range []string{"keepalive@openssh.com", "unknown"} {
+			if ok, err := p.SendRequest(name, true, []byte("x")); ok || err != nil {
+				t.Errorf("%s: %v, %v", name, ok, err)
+			}
 		}
 		p.exitStatus(0)
 	}))
 	if got := do(t, c, Request{Command: "x"}, nil); got.exit != (Exit{}) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// Servers other than OpenSSH's are not told that nobody reads; their output
+// is thrown away, and the other stream and the status still come.
+func TestOutputFailsElsewhere(t *testing.T) {
+	var more []string
+	c := dialPeer(t, accepting(func(p *peer) {
+		p.next(t, true)
+		data := make([]byte, 8<<20)
+		if n, err := p.Write(data); n != len(data) {
+			t.Errorf("wrote %d, %v", n, err)
+		}
+		p.Stderr().Write([]byte("apart"))
+		p.exitStatus(3)
+		p.Close()
+		for r := range p.reqs {
+			more = append(more, r.Type)
+		}
+	}))
+	s := start(t, c, Request{Command: "x"})
+	var errs strings.Builder
+	exit, err := s.Run(testContext(t), Streams{Stdout: &limited{}, Stderr: &errs})
+	awaitDone(t, s)
+	if _, ok := errors.AsType[*StreamError](err); !ok || exit.Status != 3 || errs.String() != "apart" {
+		t.Errorf("%v, %+v, %q", err, exit, errs.String())
+	}
+	if len(more) != 0 {
+		t.Errorf("requests %q", more)
 	}
 }
 
@@ -346,6 +376,21 @@ func TestNoEscapesWithoutPTY(t *testing.T) {
 	if got.stdout != "~.\n~?\n" {
 		t.Errorf("got %+v", got)
 	}
+}
+
+func FuzzParseExit(f *testing.F) {
+	f.Add(true, []byte{0, 0, 0, 1})
+	f.Add(false, []byte("\x00\x00\x00\x03INT\x01\x00\x00\x00\x01x\x00\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, status bool, payload []byte) {
+		name := "exit-signal"
+		if status {
+			name = "exit-status"
+		}
+		e, ok := parseExit(name, payload)
+		if e.Lost || !ok && e != (Exit{}) || ok && !status && e.Signal == "" {
+			t.Errorf("%q: %+v, %v", payload, e, ok)
+		}
+	})
 }
 
 func BenchmarkDownload(b *testing.B) {
