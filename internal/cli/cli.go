@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -33,6 +32,8 @@ type App struct {
 	Version               string
 	// Dir overrides the runtime directory; "" is the user's own.
 	Dir daemon.Dir
+
+	voice *voice
 }
 
 // Main runs the program on the process's own surroundings and returns its
@@ -50,6 +51,7 @@ func Main(version string) int {
 // host, over shared connections.
 func (a *App) Run() int {
 	args := a.Args[1:]
+	a.voice = newVoice("sally", a.Stderr)
 	if filepath.Base(a.Args[0]) == "ssh" {
 		return a.ssh(faceSSH, args)
 	}
@@ -78,14 +80,6 @@ func firstWord(args []string) (word string, at int) {
 		}
 	}
 	return "", at
-}
-
-// complain prints an error in the program's voice.
-func (a *App) complain(err error) {
-	fmt.Fprintf(a.Stderr, "sally: %v\n", err)
-	if hint := hintFor(err); hint != "" {
-		fmt.Fprintf(a.Stderr, "  hint: %s\n", hint)
-	}
 }
 
 // interrupted is the cancellation cause of a context that a signal ended.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"os/user"
 	"strings"
 	"syscall"
@@ -138,13 +139,29 @@ func daemonEnv(environ []string) []string {
 }
 
 // privateDaemon runs the daemon's code in this process and connects to it: for
-// a connection that is shared with nobody.
-func (a *App) privateDaemon() (*net.UnixConn, func(), error) {
+// a connection of its own. The returned function ends it; when others ride on
+// it through a control socket, only after them.
+func (c *sshCommand) privateDaemon(ctx context.Context) (*net.UnixConn, func(), error) {
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, nil, err
 	}
-	server := daemon.New(daemon.Config{Version: a.Version, Private: true})
+	server := daemon.New(daemon.Config{Version: c.Version, Private: true})
 	server.Serve(theirs)
-	return ours, server.Close, nil
+	winch := make(chan os.Signal, 1)
+	notifyWindowChange(winch)
+	go func() {
+		for range winch {
+			server.Resize()
+		}
+	}()
+	return ours, func() {
+		ours.Close()
+		if c.options.Control.Path != "" {
+			server.AwaitIdle(ctx)
+		}
+		signal.Stop(winch)
+		close(winch)
+		server.Close()
+	}, nil
 }

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path"
 	"strings"
@@ -11,14 +13,36 @@ import (
 	"sallyport/internal/mux"
 )
 
-// passenger runs the session on an attached connection and returns its exit
-// code.
-func (c *sshCommand) passenger(ctx context.Context, client *mux.Client) (int, error) {
-	if c.options.Session.SessionType == "none" {
+// ride does what the command line asks for as a client of a master, and
+// returns the exit code.
+func (c *sshCommand) ride(ctx context.Context, client *mux.Client) (int, error) {
+	switch {
+	case c.inv.StdioForward != nil:
+		return c.stdioForward(ctx, client)
+	case c.options.Session.SessionType == "none":
 		return c.hold(ctx, client)
 	}
+	return c.passenger(ctx, client)
+}
+
+// stdioForward joins our streams to an address behind the target: ssh -W.
+func (c *sshCommand) stdioForward(ctx context.Context, client *mux.Client) (int, error) {
+	to := c.inv.StdioForward
+	r := &mux.StdioForwardRequest{Host: to.ConnectHost, Port: to.ConnectPort, Path: to.ConnectPath}
+	s, err := client.StdioForward(ctx, r, [2]*os.File{c.Stdin, c.Stdout})
+	if err != nil {
+		return 0, err
+	}
+	c.Stdin.Close() // the master has them: their ends must be seen
+	c.Stdout.Close()
+	_, err = s.Wait(ctx, func() {})
+	return 0, err
+}
+
+// passenger runs a session.
+func (c *sshCommand) passenger(ctx context.Context, client *mux.Client) (int, error) {
 	stdin := c.Stdin
-	if c.options.Session.StdinNull {
+	if c.options.Session.StdinNull || c.background != nil {
 		null, err := os.Open(os.DevNull)
 		if err != nil {
 			return 0, err
@@ -34,6 +58,9 @@ func (c *sshCommand) passenger(ctx context.Context, client *mux.Client) (int, er
 	s, err := client.Session(ctx, c.sessionRequest(tty), [3]*os.File{stdin, c.Stdout, c.Stderr})
 	if err != nil {
 		return 0, err
+	}
+	if c.background != nil {
+		c.background.detach()
 	}
 	restore := func() {}
 	if tty && isTerminal(stdin) {
@@ -55,9 +82,30 @@ func (c *sshCommand) passenger(ctx context.Context, client *mux.Client) (int, er
 
 // hold keeps the connection until it ends or the user does: ssh -N.
 func (c *sshCommand) hold(ctx context.Context, client *mux.Client) (int, error) {
-	<-ctx.Done()
-	client.Close()
-	return 0, ctx.Err()
+	if c.background != nil {
+		c.background.detach()
+	}
+	return 0, client.Hold(ctx)
+}
+
+// localCommand runs LocalCommand on this side once the connection is there
+// (ssh_config(5), PermitLocalCommand).
+func (c *sshCommand) localCommand() error {
+	s := c.options.Session
+	if !s.PermitLocalCommand || s.LocalCommand == "" {
+		return nil
+	}
+	shell := c.Getenv("SHELL")
+	if shell == "" {
+		shell = "/bin/sh"
+	}
+	cmd := exec.Command(shell, "-c", s.LocalCommand)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		return fmt.Errorf("LocalCommand: %w", err)
+	}
+	return nil
 }
 
 // wantsTTY applies RequestTTY (ssh_config(5)).

@@ -10,3 +10,6 @@ import (
 // daemon does not inherit them in turn: one kept open would hang the shell
 // pipeline that it belongs to.
 func closeOnExec() { _ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) }
+
+// dupTo makes descriptor to a copy of fd.
+func dupTo(fd, to int) error { return unix.Dup3(fd, to, 0) }

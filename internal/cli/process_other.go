@@ -11,3 +11,6 @@ func closeOnExec() {
 		unix.CloseOnExec(fd)
 	}
 }
+
+// dupTo makes descriptor to a copy of fd.
+func dupTo(fd, to int) error { return unix.Dup2(fd, to) }

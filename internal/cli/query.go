@@ -36,6 +36,7 @@ var queryNames = []string{
 // answerQuery lists the answers; what is in lower case.
 func answerQuery(what string) ([]string, bool) {
 	have := daemon.Algorithms()
+	keys := slices.Concat(have.PublicKeyAuths, keep(have.HostKeys, isCert))
 	switch what {
 	case "cipher", "ciphers":
 		return have.Ciphers, true
@@ -48,15 +49,15 @@ func answerQuery(what string) ([]string, bool) {
 	case "compression":
 		return []string{"none"}, true
 	case "key":
-		return keep(have.PublicKeyAuths, isKeyType), true
+		return keep(keys, isKeyType), true
 	case "key-plain":
-		return keep(have.PublicKeyAuths, func(s string) bool { return isKeyType(s) && !isCert(s) }), true
+		return keep(keys, func(s string) bool { return isKeyType(s) && !isCert(s) }), true
 	case "key-cert":
-		return keep(have.PublicKeyAuths, func(s string) bool { return isKeyType(s) && isCert(s) }), true
+		return keep(keys, func(s string) bool { return isKeyType(s) && isCert(s) }), true
 	case "key-sig", "hostkeyalgorithms", "pubkeyacceptedalgorithms":
-		return have.PublicKeyAuths, true
+		return keys, true
 	case "sig", "casignaturealgorithms":
-		return keep(have.PublicKeyAuths, func(s string) bool { return !isCert(s) }), true
+		return keep(keys, func(s string) bool { return !isCert(s) }), true
 	case "protocol-version":
 		return []string{"2"}, true
 	}

@@ -43,17 +43,24 @@ func (a *App) ssh(f face, args []string) int {
 	if err != nil {
 		return a.usageError(f, err)
 	}
-	c := &sshCommand{App: a, face: f, inv: inv, private: private || f == faceSSH}
+	a.voice.name = f.name()
+	if inv.LogFile != "" {
+		if err := a.voice.redirect(inv.LogFile); err != nil {
+			a.voice.complain(err)
+			return exitSSH
+		}
+	}
+	c := &sshCommand{App: a, face: f, inv: inv, private: private || f == faceSSH, background: newBackground(a.Getenv)}
 	switch inv.Action {
 	case sshargs.ActionVersion:
 		fmt.Fprintln(a.Stderr, "Sallyport_"+a.Version)
 		return exitOK
 	case sshargs.ActionQuery:
 		return a.query(inv.Query)
-	case sshargs.ActionSession, sshargs.ActionDumpConfig:
+	case sshargs.ActionSession, sshargs.ActionDumpConfig, sshargs.ActionStdioForward, sshargs.ActionControl:
 		return c.run()
 	}
-	a.complain(errors.New("this flag is not supported by this version"))
+	a.voice.complain(errors.New("this flag is not supported by this version"))
 	return exitSSH
 }
 
@@ -73,7 +80,7 @@ func cutFlag(args []string, flag string) ([]string, bool) {
 func (a *App) usageError(f face, err error) int {
 	var usage *sshargs.UsageError
 	if errors.As(err, &usage) && usage.Text != "" {
-		fmt.Fprintf(a.Stderr, "%s: %s\n", f.name(), usage.Text)
+		fmt.Fprintf(a.Stderr, "%s\n", usage.Text)
 	}
 	if usage == nil || usage.ShowUsage {
 		_ = sshargs.Usage(a.Stderr, f.name())
@@ -88,9 +95,10 @@ type sshCommand struct {
 	inv     *sshargs.Invocation
 	private bool // a connection of its own, in this process
 
-	route   route.Route
-	options sshconfig.Options
-	person  *person
+	background *background // the child of -f, else nil
+	route      route.Route
+	options    sshconfig.Options
+	person     *person
 }
 
 func (c *sshCommand) run() int {
@@ -102,15 +110,37 @@ func (c *sshCommand) run() int {
 	}
 	if err == nil {
 		var code int
-		if code, err = c.session(ctx); err == nil {
+		if code, err = c.act(ctx); err == nil {
 			return code
 		}
 	}
 	if s, ok := signalled(ctx); ok {
 		return s.code()
 	}
-	c.complain(err)
+	c.voice.complain(err)
 	return exitSSH
+}
+
+// act does what the command line asks for on the resolved route.
+func (c *sshCommand) act(ctx context.Context) (int, error) {
+	if c.inv.Action == sshargs.ActionControl {
+		return c.control(ctx)
+	}
+	if c.options.Session.ForkAfterAuthentication && c.background == nil {
+		return c.runInBackground(false)
+	}
+	if client, err := c.existingMaster(ctx); err != nil || client != nil {
+		if err != nil {
+			return 0, err
+		}
+		defer client.Close()
+		return c.ride(ctx, client)
+	}
+	c.settleControl()
+	if c.persists() && c.background == nil {
+		return c.persistentMaster(ctx)
+	}
+	return c.session(ctx)
 }
 
 // resolve finds the route. With -G it prints the target's options instead.
@@ -132,7 +162,8 @@ func (c *sshCommand) resolve(ctx context.Context) error {
 		return err
 	}
 	c.options = c.route.Target().Options
-	c.person = &person{stderr: c.Stderr, quiet: c.options.Log.Level == "QUIET"}
+	c.voice.setLevel(levelOf(c.options.Log.Level))
+	c.person = c.newPerson()
 	return nil
 }
 
@@ -160,13 +191,23 @@ func (c *sshCommand) session(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return c.passenger(ctx, client)
+	if c.background != nil && c.background.master {
+		c.background.detach()
+		return exitOK, nil // the release waits for those who ride
+	}
+	if err := c.forwards(ctx, client); err != nil {
+		return 0, err
+	}
+	if err := c.localCommand(); err != nil {
+		return 0, err
+	}
+	return c.ride(ctx, client)
 }
 
 // daemon connects to whatever will own the connection.
 func (c *sshCommand) daemon(ctx context.Context) (*net.UnixConn, func(), error) {
 	if c.private {
-		return c.privateDaemon()
+		return c.privateDaemon(ctx)
 	}
 	conn, err := c.needDaemon(ctx)
 	return conn, func() {}, err
@@ -179,7 +220,7 @@ func (c *sshCommand) attach(ctx context.Context, conn *net.UnixConn) error {
 	if err != nil {
 		return err
 	}
-	r.Debug = debugLevel(c.options.Log.Level)
+	r.Debug = max(levelOf(c.options.Log.Level)-levelVerbose, 0)
 	r.What = c.what()
 	_, err = api.Do(ctx, conn, r, c.person)
 	return err
@@ -196,17 +237,4 @@ func (a *App) request(op api.Op, rt route.Route) (*api.Request, error) {
 		dir = "/"
 	}
 	return &api.Request{Op: op, Route: encoded, Key: string(rt.Key()), Env: a.Environ, Dir: dir}, nil
-}
-
-// debugLevel is the number of a LogLevel's debugging, 0 for none.
-func debugLevel(level string) int {
-	switch level {
-	case "DEBUG", "DEBUG1":
-		return 1
-	case "DEBUG2":
-		return 2
-	case "DEBUG3":
-		return 3
-	}
-	return 0
 }

@@ -48,7 +48,7 @@ func (a *App) verbs(args []string) int {
 		return s.code()
 	}
 	if err != nil {
-		a.complain(err)
+		a.voice.complain(err)
 		if v.code == 0 {
 			v.code = exitUsage
 		}
@@ -113,6 +113,14 @@ func (v *verbCommand) routes(ctx context.Context, hosts []string) ([]route.Route
 	return routes, nil
 }
 
+// verboseLevel is how much -v adds: once is DEBUG1.
+func (v *verbCommand) verboseLevel() int {
+	if v.verbose == 0 {
+		return 0
+	}
+	return min(v.verbose, 3) + 1
+}
+
 // completeHosts offers the names of the configuration.
 func (v *verbCommand) completeHosts(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	files, err := v.loadConfig(v.config)
@@ -143,7 +151,7 @@ func (v *verbCommand) up() *cobra.Command {
 
 // upAll brings the routes up at once and reports each as it gets there.
 func (v *verbCommand) upAll(ctx context.Context, routes []route.Route) error {
-	who := &person{stderr: v.Stderr}
+	who := v.newPerson()
 	var mu sync.Mutex
 	var failures []error
 	var tasks sync.WaitGroup
@@ -166,7 +174,7 @@ func (v *verbCommand) upAll(ctx context.Context, routes []route.Route) error {
 	tasks.Wait()
 	for i, err := range failures {
 		if i < len(failures)-1 {
-			v.complain(err)
+			v.voice.complain(err)
 		}
 	}
 	if len(failures) == 0 {
@@ -187,6 +195,7 @@ func (v *verbCommand) ask(ctx context.Context, op api.Op, rt route.Route, who *p
 		return nil, err
 	}
 	r.Debug = v.verbose
+	v.voice.setLevel(levelInfo + v.verboseLevel())
 	return api.Do(ctx, conn, r, who)
 }
 

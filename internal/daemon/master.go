@@ -3,49 +3,147 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 
+	"sallyport/internal/forward"
 	"sallyport/internal/mux"
 	"sallyport/internal/pool"
+	"sallyport/internal/sshconfig"
+	"sallyport/internal/stdio"
 )
 
 // master is the mux.Handler of one client on one route's master.
 type master struct {
 	server *Server
 	lease  *pool.Lease
+	// shared is true for a client of a control socket, whose forwards belong
+	// to the master; those of a command of ours end with it.
+	shared bool
 }
 
 // errNotYet answers what this version cannot do.
 var errNotYet = errors.New("not supported by this version")
 
 // OpenStdioForward is mux.Handler's.
-func (m *master) OpenStdioForward(context.Context, mux.Peer, *mux.StdioForwardRequest, [2]*os.File) (mux.Session, error) {
-	return nil, errNotYet
+func (m *master) OpenStdioForward(_ context.Context, _ mux.Peer, r *mux.StdioForwardRequest, fds [2]*os.File) (mux.Session, error) {
+	stream, err := newStdioStream(fds)
+	if err != nil {
+		return nil, err
+	}
+	spec := sshconfig.ForwardSpec{ConnectHost: r.Host, ConnectPort: r.Port, ConnectPath: r.Path}
+	return &stdioForward{master: m, spec: spec, stream: stream}, nil
+}
+
+// stdioForward is a mux.Session that joins a client's descriptors to an
+// address behind the target.
+type stdioForward struct {
+	master *master
+	spec   sshconfig.ForwardSpec
+	stream *stdioStream
+}
+
+// Run is mux.Session's.
+func (f *stdioForward) Run(ctx context.Context, _ func()) (mux.Exit, error) {
+	defer f.stream.closeFiles()
+	err := forward.Stdio(ctx, f.master.lease.Conn(), f.spec, f.stream, nil)
+	if err != nil && ctx.Err() == nil {
+		target := f.master.lease.Route().Target()
+		f.master.server.log.Warn("stdio forward", "hop", target.Name, "reason", err)
+		return mux.Exit{}, fmt.Errorf("%s: %w", target, err)
+	}
+	return mux.Exit{Known: err == nil}, err
+}
+
+// stdioStream is two passed descriptors as one forward.Stream.
+type stdioStream struct {
+	*stdio.Reader
+	out *stdio.Writer
+	fds [2]*os.File
+}
+
+func newStdioStream(fds [2]*os.File) (*stdioStream, error) {
+	in, err := stdio.NewReader(fds[0])
+	if err != nil {
+		return nil, err
+	}
+	out, err := stdio.NewWriter(fds[1])
+	if err != nil {
+		in.Close()
+		return nil, err
+	}
+	return &stdioStream{Reader: in, out: out, fds: fds}, nil
+}
+
+func (s *stdioStream) Write(p []byte) (int, error) { return s.out.Write(p) }
+
+// CloseWrite is forward.Stream's: our copy of the descriptor is given back, so
+// that a pipe's reader sees its end once the client has closed its own.
+func (s *stdioStream) CloseWrite() error {
+	s.out.Close()
+	return s.fds[1].Close()
+}
+
+func (s *stdioStream) Close() error {
+	s.Reader.Close()
+	return s.out.Close()
+}
+
+func (s *stdioStream) closeFiles() {
+	s.Close()
+	for _, f := range s.fds {
+		f.Close()
+	}
 }
 
 // OpenForward is mux.Handler's.
-func (m *master) OpenForward(context.Context, mux.Peer, mux.Forward) (uint32, error) {
-	return 0, errNotYet
+func (m *master) OpenForward(ctx context.Context, _ mux.Peer, f mux.Forward) (uint32, error) {
+	l := m.server.liveOf(m.lease.Conn())
+	if l == nil {
+		return 0, errors.New("the connection has ended")
+	}
+	return l.open(ctx, m, f)
 }
 
 // CloseForward is mux.Handler's.
-func (m *master) CloseForward(context.Context, mux.Peer, mux.Forward) error {
-	return mux.ErrNotForwarded
+func (m *master) CloseForward(_ context.Context, _ mux.Peer, f mux.Forward) error {
+	l := m.server.liveOf(m.lease.Conn())
+	if l == nil {
+		return mux.ErrNotForwarded
+	}
+	return l.cancel(f)
 }
 
-// Alive is mux.Handler's: SIGWINCH comes to this process.
-func (m *master) Alive(context.Context) (uint32, error) { return uint32(os.Getpid()), nil }
+// Alive is mux.Handler's: SIGWINCH comes to this process. A check is a round
+// trip, so that a dead path does not look alive.
+func (m *master) Alive(ctx context.Context) (uint32, error) { return uint32(os.Getpid()), nil }
 
 // Terminate is mux.Handler's.
 func (m *master) Terminate(context.Context, mux.Peer) (func(), error) {
 	return func() { m.server.pool.Down(m.lease.Key()) }, nil
 }
 
-// StopListening is mux.Handler's; an attached client has no socket of its own.
-func (m *master) StopListening(context.Context, mux.Peer) error { return errNotYet }
+// StopListening is mux.Handler's: the socket goes, sessions go on, and the
+// master with the last of them.
+func (m *master) StopListening(context.Context, mux.Peer) error {
+	l := m.server.liveOf(m.lease.Conn())
+	if l == nil || l.control == nil {
+		return errors.New("no control socket")
+	}
+	m.server.pool.Drain(m.lease.Key())
+	return l.control.Close()
+}
 
 // OpenProxy is mux.Handler's.
 func (m *master) OpenProxy(context.Context, mux.Peer) (mux.Upstream, error) { return nil, errNotYet }
 
 // Info is mux.Handler's.
 func (m *master) Info(context.Context, mux.Peer, string) (string, error) { return "", errNotYet }
+
+// leave gives back what the client held.
+func (m *master) leave() {
+	if l := m.server.liveOf(m.lease.Conn()); l != nil {
+		l.closeOwned(m)
+	}
+	m.lease.Release()
+}

@@ -77,7 +77,7 @@ func (a *attachment) Serve(ctx context.Context, conn *net.UnixConn) error {
 	return mux.Serve(ctx, conn, a.master, mux.ServerConfig{Log: a.master.server.log})
 }
 
-func (a *attachment) Close() { a.master.lease.Release() }
+func (a *attachment) Close() { a.master.leave() }
 
 // Down is api.Handler's.
 func (c client) Down(_ context.Context, r *api.Request) (*api.Result, error) {

@@ -20,6 +20,8 @@ import (
 const (
 	defaultPersist = time.Hour
 	defaultMaxAge  = 8 * time.Hour
+	// controlPoll is how often a control socket is looked for.
+	controlPoll = 2 * time.Second
 )
 
 // Config is what a Server needs. Its zero value works.
@@ -48,13 +50,15 @@ type Server struct {
 	quit     chan struct{} // closed when a client asked for the end
 	quitOnce sync.Once
 	serving  sync.WaitGroup
+	mu       sync.Mutex
+	lives    map[pool.Conn]*live
 	ctx      context.Context // ends with the server; every connection's parent
 	cancel   context.CancelFunc
 }
 
 // New makes a server without connections.
 func New(c Config) *Server {
-	s := &Server{config: c, since: time.Now(), quit: make(chan struct{}), sessions: newSessionTable()}
+	s := &Server{config: c, since: time.Now(), quit: make(chan struct{}), sessions: newSessionTable(), lives: map[pool.Conn]*live{}}
 	s.book = newLogbook(c.LogFile)
 	s.log = slog.New(logHandler{book: s.book})
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -71,6 +75,9 @@ func (s *Server) Close() {
 
 // busy reports whether there is a reason to stay.
 func (s *Server) busy() bool { return !s.pool.Idle() }
+
+// AwaitIdle returns when no connection is left, or ctx has ended.
+func (s *Server) AwaitIdle(ctx context.Context) { s.pool.AwaitIdle(ctx) }
 
 // Quit is closed when a client asked the daemon to end.
 func (s *Server) Quit() <-chan struct{} { return s.quit }
@@ -95,7 +102,7 @@ func (s *Server) policy(rt route.Route) pool.Policy {
 	c := rt.Target().Options.Control
 	p := pool.Policy{Persist: defaultPersist, MaxAge: defaultMaxAge}
 	switch {
-	case s.config.Private:
+	case s.config.Private && (c.Path == "" || !c.PersistSet):
 		return pool.Policy{}
 	case c.PersistForever:
 		p.Persist = -1
@@ -122,5 +129,6 @@ func (s *Server) dial(ctx context.Context, rt route.Route, via hop.Opener, ask h
 		s.log.Warn("connection failed", "hop", rt.Target().Name, "reason", err)
 		return nil, err
 	}
+	s.track(rt, conn)
 	return conn, nil
 }

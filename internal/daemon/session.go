@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"sallyport/internal/mux"
-
+	"sallyport/internal/pool"
 	"sallyport/internal/session"
 	"sallyport/internal/stdio"
 )
@@ -22,16 +22,42 @@ func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequ
 	if r.TTY {
 		req.PTY = newPTY(r.Term, fds[0])
 	}
-	s, err := session.Start(ctx, m.lease.Conn(), req)
+	s, leave, err := m.startSession(ctx, req, fds[2])
 	if err != nil {
 		return nil, mux.Refused{Reason: "sally: " + m.openFailure(err).Error()}
 	}
 	streams, err := openStreams(fds)
 	if err != nil {
 		s.Close()
+		leave()
 		return nil, err
 	}
-	return &passenger{master: m, session: s, streams: streams, fds: fds}, nil
+	return &passenger{master: m, session: s, leave: leave, streams: streams, fds: fds}, nil
+}
+
+// startSession starts a session, once the server has room for one more.
+func (m *master) startSession(ctx context.Context, req session.Request, stderr *os.File) (s *session.Session, leave func(), err error) {
+	leave, err = m.lease.Seat(ctx, pool.Opening{
+		Open: func() error {
+			s, err = session.Start(ctx, m.lease.Conn(), req)
+			return err
+		},
+		Full: session.MaybeFull,
+		Waiting: func(limit int) {
+			sayTo(stderr, fmt.Errorf("%s allows %d sessions on a connection: waiting for one to end", m.lease.Route().Target(), limit))
+		},
+	})
+	return s, leave, err
+}
+
+// sayTo writes a line to a client's standard error.
+func sayTo(f *os.File, what error) {
+	w, err := stdio.NewWriter(f)
+	if err != nil {
+		return
+	}
+	defer w.Close()
+	_, _ = w.Write([]byte("sally: " + what.Error() + "\r\n"))
 }
 
 // newPTY imitates the terminal at f.
@@ -88,6 +114,7 @@ func (s streams) close() {
 type passenger struct {
 	master  *master
 	session *session.Session
+	leave   func() // gives the session's seat back
 	streams streams
 	fds     [3]*os.File
 }
@@ -118,6 +145,7 @@ func (p *passenger) Run(ctx context.Context, ttyAllocFailed func()) (mux.Exit, e
 }
 
 func (p *passenger) close() {
+	p.leave()
 	p.streams.close()
 	for _, f := range p.fds {
 		f.Close()

@@ -51,6 +51,8 @@ type Master struct {
 	route route.Route
 	call  *call
 	ready chan struct{} // closed when the dial has ended
+	gone  chan struct{} // closed when it is in no table any more
+	seats seats         // of sessions
 
 	// state: guarded by pool.mu
 	state  State

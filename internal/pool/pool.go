@@ -120,7 +120,7 @@ func (p *Pool) join(ctx context.Context, rt route.Route, ask hop.Asker) (*Master
 func (p *Pool) start(rt route.Route) *Master {
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &Master{
-		pool: p, key: rt.Key(), route: rt, state: Dialling, ready: make(chan struct{}),
+		pool: p, key: rt.Key(), route: rt, state: Dialling, ready: make(chan struct{}), gone: make(chan struct{}),
 		call: &call{cancel: cancel}, leases: map[*Lease]struct{}{}, since: time.Now(),
 	}
 	p.masters[m.key] = m
@@ -215,7 +215,10 @@ func (p *Pool) forget(m *Master) {
 	if p.masters[m.key] == m {
 		delete(p.masters, m.key)
 	}
-	delete(p.all, m)
+	if _, tabled := p.all[m]; tabled {
+		delete(p.all, m)
+		close(m.gone)
+	}
 }
 
 func (p *Pool) remove(m *Master) {
@@ -256,6 +259,18 @@ func (p *Pool) Down(key route.Key) bool {
 	return true
 }
 
+// Drain makes the master of a route go once its leases have ended; new
+// requests dial anew.
+func (p *Pool) Drain(key route.Key) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m := p.masters[key]; m != nil && m.state == Up {
+		m.state = Draining
+		delete(p.masters, key)
+		p.poke()
+	}
+}
+
 // kill marks a master closed and gives the connection to close, if any. The
 // caller holds mu.
 func (p *Pool) kill(m *Master) Conn {
@@ -285,6 +300,26 @@ func (p *Pool) Close() {
 		c.Close()
 	}
 	p.tasks.Wait()
+}
+
+// AwaitIdle returns when the pool has no masters, or ctx has ended.
+func (p *Pool) AwaitIdle(ctx context.Context) {
+	for {
+		var one *Master
+		p.mu.Lock()
+		for one = range p.all {
+			break
+		}
+		p.mu.Unlock()
+		if one == nil {
+			return
+		}
+		select {
+		case <-one.gone:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Idle reports whether the pool has no masters at all.

@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"syscall"
+
+	"sallyport/internal/mux"
+)
+
+// dialMaster connects to the master at ControlPath; nil when none is there.
+func (c *sshCommand) dialMaster(ctx context.Context) (*mux.Client, error) {
+	path := c.options.Control.Path
+	if path == "" {
+		return nil, nil
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("control socket %s: %w", path, err)
+	}
+	client, err := mux.NewClient(ctx, conn.(*net.UnixConn))
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("control socket %s: %w", path, err)
+	}
+	return client, nil
+}
+
+// existingMaster is the master that a session of this command line may ride
+// on. Only the ssh face looks for one: sally has the daemon's.
+func (c *sshCommand) existingMaster(ctx context.Context) (*mux.Client, error) {
+	if c.face != faceSSH || c.options.Control.Path == "" {
+		return nil, nil
+	}
+	client, err := c.dialMaster(ctx)
+	if err != nil || client == nil {
+		return nil, err
+	}
+	if c.options.Control.Master == "yes" || c.options.Control.Master == "ask" {
+		c.voice.say(levelError, fmt.Sprintf("ControlSocket %s already exists, disabling multiplexing", c.options.Control.Path))
+		client.Close()
+		c.dropControlPath()
+		return nil, nil
+	}
+	if err := c.forwards(ctx, client); err != nil {
+		client.Close()
+		return nil, err
+	}
+	return client, nil
+}
+
+// settleControl decides whether this command's own connection will be a
+// master that others find at its ControlPath: in the ssh face when ControlMaster
+// says so. A jump host's ControlPath belongs to connections of its own.
+func (c *sshCommand) settleControl() {
+	if c.face != faceSSH {
+		return
+	}
+	for i := range c.route.Hops[:len(c.route.Hops)-1] {
+		c.route.Hops[i].Options.Control.Path = ""
+	}
+	if c.options.Control.Master == "no" {
+		c.dropControlPath()
+	}
+}
+
+// persists reports whether the connection is to stay after this command, as a
+// master in the background.
+func (c *sshCommand) persists() bool {
+	o := c.options.Control
+	return c.face == faceSSH && o.Path != "" && o.PersistSet && (o.PersistForever || o.Persist > 0)
+}
+
+// persistentMaster starts the master in the background, which asks its
+// questions here first, and rides on it.
+func (c *sshCommand) persistentMaster(ctx context.Context) (int, error) {
+	code, err := c.runInBackground(true)
+	if err != nil || code != exitOK {
+		return code, err
+	}
+	client, err := c.dialMaster(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if client == nil {
+		return 0, fmt.Errorf("the master did not open control socket %s", c.options.Control.Path)
+	}
+	defer client.Close()
+	if err := c.forwards(ctx, client); err != nil {
+		return 0, err
+	}
+	if err := c.localCommand(); err != nil {
+		return 0, err
+	}
+	return c.ride(ctx, client)
+}
+
+// dropControlPath makes the connection one that nobody else finds.
+func (c *sshCommand) dropControlPath() {
+	c.options.Control.Path = ""
+	c.route.Hops[len(c.route.Hops)-1].Options.Control.Path = ""
+}
+
+// control performs -O: a command to the live master, which never logs in.
+func (c *sshCommand) control(ctx context.Context) (int, error) {
+	if c.options.Control.Path == "" {
+		return 0, errors.New("no ControlPath specified for \"-O\" command")
+	}
+	client, err := c.dialMaster(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if client == nil {
+		return 0, fmt.Errorf("no master is at control socket %s", c.options.Control.Path)
+	}
+	defer client.Close()
+	switch c.inv.Control {
+	case "check":
+		pid, err := client.Alive(ctx)
+		if err == nil {
+			c.voice.say(levelInfo, fmt.Sprintf("Master running (pid=%d)", pid))
+		}
+		return exitOK, err
+	case "exit":
+		err := client.Terminate(ctx)
+		if err == nil {
+			c.voice.say(levelInfo, "Exit request sent.")
+		}
+		return exitOK, err
+	case "stop":
+		err := client.StopListening(ctx)
+		if err == nil {
+			c.voice.say(levelInfo, "Stop listening request sent.")
+		}
+		return exitOK, err
+	case "forward":
+		return c.controlForwards(ctx, client, true)
+	case "cancel":
+		return c.controlForwards(ctx, client, false)
+	case "conninfo", "channels":
+		text, err := client.Info(ctx, c.inv.Control)
+		if err == nil {
+			fmt.Fprint(c.Stdout, text)
+		}
+		return exitOK, err
+	}
+	return 0, fmt.Errorf("-O %s is not supported by this version", c.inv.Control)
+}
+
+// controlForwards opens or cancels the forwards of the command line.
+func (c *sshCommand) controlForwards(ctx context.Context, client *mux.Client, open bool) (int, error) {
+	all := configuredForwards(c.options.Forward)
+	if len(all) == 0 {
+		return 0, errors.New("no forwarding specified")
+	}
+	for _, f := range all {
+		if !open {
+			if err := client.CloseForward(ctx, f); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		port, err := client.OpenForward(ctx, f)
+		if err != nil {
+			return 0, err
+		}
+		if f.Kind == mux.ForwardRemote && f.ListenPath == "" && f.ListenPort == 0 {
+			fmt.Fprintf(c.Stdout, "%d\n", port)
+		}
+	}
+	return exitOK, nil
+}
