@@ -81,20 +81,36 @@ func (s *Store) load(ctx context.Context, h Host, key ssh.PublicKey) (*names, er
 	if _, isCert := key.(*ssh.Certificate); !isCert {
 		n.addr.name = h.AddrLookup()
 	}
-	if bare := asciiLower(h.Name); bare != n.host.name {
-		n.bareHost.name = bare
-		if n.addr.name != "" {
-			n.bareAddr.name = asciiLower(h.Addr)
-		}
-	}
-	s.scanFiles(&n.host, &n.addr, &n.bareHost, &n.bareAddr)
+	s.scanFiles(&n.host, &n.addr)
 	if err := s.scanCommand(ctx, ReasonHostName, key, &n.host); err != nil {
 		return nil, err
 	}
-	if n.addr.name == "" {
-		return n, nil
+	if n.addr.name != "" {
+		if err := s.scanCommand(ctx, ReasonAddress, key, &n.addr); err != nil {
+			return nil, err
+		}
 	}
-	return n, s.scanCommand(ctx, ReasonAddress, key, &n.addr)
+	for _, k := range []ssh.PublicKey{key, Plain(key)} {
+		if status, _ := judge(n.host.entries, k); status == Unknown {
+			s.loadBare(n, h)
+			break
+		}
+	}
+	return n, nil
+}
+
+// loadBare collects what is listed for h without its port. KnownHostsCommand
+// is not asked for that.
+func (s *Store) loadBare(n *names, h Host) {
+	bare := asciiLower(h.Name)
+	if bare == n.host.name {
+		return
+	}
+	n.bareHost.name = bare
+	if n.addr.name != "" {
+		n.bareAddr.name = asciiLower(h.Addr)
+	}
+	s.scanFiles(&n.bareHost, &n.bareAddr)
 }
 
 // judge says what entries mean for a key, or for a certificate. A certificate

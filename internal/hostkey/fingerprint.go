@@ -81,7 +81,7 @@ func Bits(key ssh.PublicKey) int {
 	switch typ := key.Type(); typ {
 	case ssh.KeyAlgoRSA:
 		return rsaBits(key)
-	case ssh.InsecureKeyAlgoDSA:
+	case keyAlgoDSA:
 		r := reader{b: key.Marshal()}
 		r.str()
 		p := r.mpint()

@@ -11,6 +11,9 @@ import (
 // in base64. sshd(8).
 const hashMagic = "|1|"
 
+// strictBase64 takes what OpenSSH takes, and no other spelling of it.
+var strictBase64 = base64.StdEncoding.Strict()
+
 const (
 	sha1Block  = 64
 	sha1Base64 = 28 // characters of a SHA-1 in base64
@@ -26,7 +29,7 @@ func matchHashed(field, name string) bool {
 		return false
 	}
 	var raw [sha1Base64 / 4 * 3]byte
-	n, err := base64.StdEncoding.Strict().Decode(raw[:], []byte(salt64))
+	n, err := strictBase64.Decode(raw[:], []byte(salt64))
 	if err != nil || n != sha1.Size {
 		return false
 	}

@@ -3,7 +3,6 @@ package hostkey
 import (
 	"bytes"
 	"crypto/rsa"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/big"
@@ -16,13 +15,16 @@ import (
 // sshkey.h: SSH_RSA_MINIMUM_MODULUS_SIZE.
 const minRSABits = 1024
 
+// keyAlgoDSA is a type that the transport gives up and known_hosts still has.
+const keyAlgoDSA = "ssh-dss"
+
 const certSuffix = "-cert-v01@openssh.com"
 
 // parseKeyText parses "type base64 [comment]".
 func parseKeyText(text string) (ssh.PublicKey, error) {
 	typ, rest := cutField(text)
 	encoded, _ := cutField(rest)
-	blob, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	blob, err := strictBase64.DecodeString(encoded)
 	if err != nil {
 		return nil, fmt.Errorf("decode key: %w", err)
 	}
@@ -129,7 +131,7 @@ func parseOddKey(blob []byte) (*oddKey, bool) {
 	case ssh.KeyAlgoRSA:
 		r.mpint() // e
 		k.size = new(big.Int).SetBytes(r.mpint())
-	case ssh.InsecureKeyAlgoDSA:
+	case keyAlgoDSA:
 		k.size = new(big.Int).SetBytes(r.mpint())
 		r.mpint() // q
 		r.mpint() // g

@@ -73,7 +73,7 @@ func TestRandomKRLAgainstKeygen(t *testing.T) {
 		t.Skip("many runs of ssh-keygen")
 	}
 	keys := krlKeys(t)
-	for i := range 40 {
+	for i := range 15 {
 		r := rand.New(rand.NewPCG(uint64(i), 2))
 		var spec strings.Builder
 		for range 1 + r.IntN(40) {

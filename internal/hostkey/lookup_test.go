@@ -131,16 +131,18 @@ func bigFile(t testing.TB, hashed bool) string {
 
 func BenchmarkCheck(b *testing.B) {
 	for _, hashed := range []bool{false, true} {
-		b.Run(fmt.Sprintf("hashed=%v", hashed), func(b *testing.B) {
-			s := New(Config{UserFiles: []string{bigFile(b, hashed)}})
-			key := pub(b, "ed")
-			for b.Loop() {
-				v, err := s.Check(b.Context(), Host{Name: "host9999.example", Port: 2222, Addr: "192.0.2.1"}, key)
-				if err != nil || v.Status != Known {
-					b.Fatal(v.Status, err)
+		for _, h := range []Host{{Name: "host9999.example"}, {Name: "host9999.example", Port: 2222, Addr: "192.0.2.1"}} {
+			b.Run(fmt.Sprintf("hashed=%v,port=%d", hashed, h.Port), func(b *testing.B) {
+				s := New(Config{UserFiles: []string{bigFile(b, hashed)}})
+				key := pub(b, "ed")
+				for b.Loop() {
+					v, err := s.Check(b.Context(), h, key)
+					if err != nil || v.Status != Known {
+						b.Fatal(v.Status, err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package hostkey
 
 import (
 	"bytes"
-	"encoding/base64"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -41,6 +40,6 @@ func (l rawLine) holds(key ssh.PublicKey, blob []byte) bool {
 	if keyFormat(typ) != key.Type() {
 		return false
 	}
-	raw, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	raw, err := strictBase64.DecodeString(encoded)
 	return err == nil && bytes.Equal(raw, blob)
 }

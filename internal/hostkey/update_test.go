@@ -191,7 +191,7 @@ func TestRandomUpdatesAgainstSSH(t *testing.T) {
 	if testing.Short() {
 		t.Skip("many runs of ssh")
 	}
-	n := 20
+	n := 10
 	if v, err := strconv.Atoi(os.Getenv("HOSTKEY_TRIALS")); err == nil {
 		n = v
 	}
