@@ -161,7 +161,9 @@ func (p *pass) canonicalize() error {
 // false when it stays as it is.
 func (p *pass) findCanonical(mode int64) (found bool, err error) {
 	if addr, ok := canonicalAddress(p.host, p.family()); ok {
-		p.host = addr
+		if !strings.EqualFold(addr, p.host) {
+			p.host = addr
+		}
 		return true, nil
 	}
 	if looksLikeAddress(p.host) || mode == canonicalizeNo ||

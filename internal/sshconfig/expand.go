@@ -67,7 +67,7 @@ func (e *Env) expand(s string, env bool, t tokens) (string, error) {
 // write appends what stands for the token whose letter is s[i].
 func (t tokens) write(b *strings.Builder, s string, i int) error {
 	if i >= len(s) {
-		return fatalf("invalid format: %q ends in %%", s)
+		return fatalf("invalid format")
 	}
 	if s[i] == '%' {
 		b.WriteByte('%')

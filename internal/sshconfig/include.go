@@ -10,7 +10,7 @@ import (
 // setInclude reads files in the place of the line.
 func (st *statement) setInclude() error {
 	if st.file == commandLine {
-		return st.bad("Include directive not supported as a command-line option")
+		return fatalf("Include directive not supported as a command-line option")
 	}
 	// Reading goes on in other statements, which use the argument buffer.
 	words := append([]string(nil), st.args...)

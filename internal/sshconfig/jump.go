@@ -76,7 +76,10 @@ func parseJump(s string, env *Env) (jumpSpec, error) {
 		return jumpSpec{jumpHost: jumpHost{host: jumpNone}}, nil // spec stays empty
 	}
 	spec, _, _ := strings.Cut(s, "#")
-	spec = strings.TrimRight(spec, " \t\n\v\f\r")
+	// misc.c's rtrim cuts at the first space, not only at the last ones.
+	if i := strings.IndexAny(spec, " \t\n\v\f\r"); i > 0 {
+		spec = spec[:i]
+	}
 	out := jumpSpec{spec: spec}
 	hops := strings.Split(spec, ",")
 	for i, hop := range hops {

@@ -8,7 +8,7 @@ import (
 // setMatch evaluates a Match line. readconf.c: match_cfg_line.
 func (st *statement) setMatch() error {
 	if st.file == commandLine {
-		return st.bad("Host directive not supported as a command-line option")
+		return fatalf("Host directive not supported as a command-line option")
 	}
 	st.args = nil
 	criteria, err := st.criteria()

@@ -232,7 +232,7 @@ func (kw keyword) always() bool {
 // setHost decides whether the lines that follow apply.
 func (st *statement) setHost() error {
 	if st.file == commandLine {
-		return st.bad("Host directive not supported as a command-line option")
+		return fatalf("Host directive not supported as a command-line option")
 	}
 	words := st.args
 	st.args = nil

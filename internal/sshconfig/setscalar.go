@@ -132,7 +132,7 @@ var logLevels = []string{"QUIET", "FATAL", "ERROR", "INFO", "VERBOSE", "DEBUG1",
 const defaultLogLevel = 3
 
 func (st *statement) setLogLevel() error {
-	arg, _ := st.next()
+	arg, ok := st.next()
 	word := strings.ToUpper(arg)
 	switch word {
 	case "DEBUG":
@@ -146,12 +146,12 @@ func (st *statement) setLogLevel() error {
 			return nil
 		}
 	}
-	return st.bad("unsupported log level '%s'", orNone(arg))
+	return st.bad("unsupported log level '%s'", orNone(arg, ok))
 }
 
 // orNone is how ssh prints an argument that is missing.
-func orNone(arg string) string {
-	if arg == "" {
+func orNone(arg string, ok bool) string {
+	if !ok {
 		return "<NONE>"
 	}
 	return arg
@@ -165,14 +165,14 @@ var logFacilities = []string{
 // setFacility does not ask whether the line applies to the host, as ssh does
 // not. readconf.c: oLogFacility.
 func (st *statement) setFacility() error {
-	arg, _ := st.next()
+	arg, ok := st.next()
 	for _, f := range logFacilities {
 		if strings.EqualFold(arg, f) {
 			st.val().setString(f, st.origin())
 			return nil
 		}
 	}
-	return st.bad("unsupported log facility '%s'", orNone(arg))
+	return st.bad("unsupported log facility '%s'", orNone(arg, ok))
 }
 
 // minRekeyBytes is the least RekeyLimit but 0.
