@@ -80,7 +80,8 @@ func TestOfferAndRequest(t *testing.T) {
 	}
 }
 
-// TestProofsOfSSHD lets a live sshd prove its keys.
+// TestProofsOfSSHD lets a live sshd prove its keys. It signs with an RSA key
+// by SHA-2 only if the client offers that for the key exchange.
 func TestProofsOfSSHD(t *testing.T) {
 	needLogin(t)
 	port := serveSSHD(t, sshdFor(t, "ed", false, "PermitRootLogin yes", "AuthorizedKeysFile "+pubFile("ed3"),
@@ -92,7 +93,7 @@ func TestProofsOfSSHD(t *testing.T) {
 		}
 		c, chans, reqs, err := ssh.NewClientConn(conn, "h", &ssh.ClientConfig{
 			User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer(t, "ed3"))},
-			HostKeyAlgorithms: []string{algorithm}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+			HostKeyAlgorithms: []string{algorithm, ssh.KeyAlgoRSASHA512}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
 		})
 		if err != nil {
 			t.Fatal(err)
