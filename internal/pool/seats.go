@@ -93,14 +93,15 @@ func (s *seats) confirm() {
 	}
 }
 
-// refused gives the seat of a failed opening back and learns the limit. It
-// reports whether there was no other session.
+// refused gives the seat of a failed opening back and learns the limit, which
+// is the most that were ever open. It reports whether there was no other
+// session.
 func (s *seats) refused(full bool) (alone bool) {
 	s.giveBack(false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if full && s.taken > 0 {
-		s.limit = max(s.open, 1)
+		s.limit = max(s.limit, s.open, 1)
 	}
 	return s.taken == 0
 }
