@@ -8,6 +8,9 @@ import (
 	"os/exec"
 	"sync"
 	"syscall"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 )
 
 // shellHandler runs sessions as local commands. Its zero value works; the
@@ -100,11 +103,64 @@ type shellSession struct {
 func (s *shellSession) Run(ctx context.Context, _ func()) (Exit, error) {
 	defer closeFiles(s.fds[:])
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", s.r.Command)
+	if s.r.Subsystem {
+		cmd = exec.CommandContext(ctx, "/usr/lib/openssh/sftp-server")
+	}
+	if s.r.TTY {
+		return s.runTTY(cmd)
+	}
 	cmd.Env = append(os.Environ(), s.r.Env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.fds[0], s.fds[1], s.fds[2]
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	err := cmd.Run()
+	return exitOf(cmd.Run())
+}
+
+// runTTY gives the command a pty of the size of the client's.
+func (s *shellSession) runTTY(cmd *exec.Cmd) (Exit, error) {
+	size, err := pty.GetsizeFull(s.fds[0])
+	if err != nil {
+		return Exit{}, err
+	}
+	cmd.Env = append(os.Environ(), "TERM="+s.r.Term)
+	ptmx, err := pty.StartWithSize(cmd, size)
+	if err != nil {
+		return Exit{}, err
+	}
+	defer ptmx.Close()
+	stop, stopped, err := os.Pipe()
+	if err != nil {
+		return Exit{}, err
+	}
+	defer stop.Close()
+	var typing sync.WaitGroup
+	typing.Go(func() { copyUntil(ptmx, s.fds[0], stop) })
+	_, _ = io.Copy(s.fds[1], ptmx) // ends with EIO
+	stopped.Close()
+	typing.Wait()
+	return exitOf(cmd.Wait())
+}
+
+// copyUntil copies from a terminal until stop is closed: a plain read would
+// outlive the session and take a key that was meant for somebody else.
+func copyUntil(dst io.Writer, tty, stop *os.File) {
+	b := make([]byte, 1000)
+	for {
+		fds := []unix.PollFd{{Fd: int32(tty.Fd()), Events: unix.POLLIN}, {Fd: int32(stop.Fd()), Events: unix.POLLIN}}
+		if _, err := unix.Poll(fds, -1); err == unix.EINTR {
+			continue
+		} else if err != nil || fds[1].Revents != 0 {
+			return
+		}
+		n, err := tty.Read(b)
+		if err != nil {
+			return
+		}
+		_, _ = dst.Write(b[:n])
+	}
+}
+
+func exitOf(err error) (Exit, error) {
 	var ee *exec.ExitError
 	switch {
 	case err == nil:
@@ -119,5 +175,3 @@ func (s *shellSession) Run(ctx context.Context, _ func()) (Exit, error) {
 type funcSession func(ctx context.Context, ttyAllocFailed func()) (Exit, error)
 
 func (f funcSession) Run(ctx context.Context, fail func()) (Exit, error) { return f(ctx, fail) }
-
-var _ io.Closer = (*Client)(nil)

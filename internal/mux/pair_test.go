@@ -13,7 +13,7 @@ import (
 // testTimeout bounds whatever a test waits for; no test is right because of it.
 const testTimeout = 20 * time.Second
 
-func testContext(t *testing.T) context.Context {
+func testContext(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	t.Cleanup(cancel)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -59,13 +60,19 @@ func Serve(ctx context.Context, conn *net.UnixConn, h Handler, cfg ServerConfig)
 	defer stop()
 	err := s.serve(ctx)
 	switch {
-	case err == nil, err == errSessionOver, errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+	case err == nil, err == errSessionOver, hasLeft(err):
 		return nil
-	}
-	if ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+	case ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded):
 		return ctx.Err()
 	}
 	return err
+}
+
+// hasLeft reports whether err means that the client closed its end, be it
+// with something of ours unread, or that we closed ours.
+func hasLeft(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // A server is one client's connection.

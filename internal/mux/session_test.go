@@ -7,7 +7,7 @@ import (
 )
 
 // pipes returns three standard streams and the far ends of them.
-func pipes(t *testing.T) (fds [3]*os.File, stdin, stdout, stderr *os.File) {
+func pipes(t testing.TB) (fds [3]*os.File, stdin, stdout, stderr *os.File) {
 	t.Helper()
 	var ends [3]*os.File
 	for i := range fds {

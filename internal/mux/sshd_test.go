@@ -205,7 +205,7 @@ func (s *testServer) stockMaster(t testing.TB) (path string, master *exec.Cmd) {
 	}
 	ended := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(ended) }()
-	t.Cleanup(func() { _ = cmd.Process.Signal(os.Interrupt); <-ended })
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
 	deadline := time.After(testTimeout)
 	for {
 		if conn, err := net.Dial("unix", path); err == nil {
