@@ -275,36 +275,36 @@ func (p *parser) port(v string) error {
 }
 
 func (p *parser) localForward(v string) error {
-	spec, err := parseForward(v, forwardLocal, p.lookupEnv)
-	if err != nil {
+	_, value, ok := parseForward(v, false, false)
+	if !ok {
 		return fail("Bad local forwarding specification '%s'", v)
 	}
-	p.set.offer("LocalForward", spec.keyword(), p.flag)
+	p.set.offer("LocalForward", value, p.flag)
 	return nil
 }
 
 func (p *parser) remoteForward(v string) error {
-	spec, err := parseForward(v, forwardRemote, p.lookupEnv)
-	if err != nil {
-		spec, err = parseForward(v, forwardRemoteDynamic, p.lookupEnv)
+	_, value, ok := parseForward(v, false, true)
+	if !ok {
+		_, value, ok = parseForward(v, true, true)
 	}
-	if err != nil {
+	if !ok {
 		return fail("Bad remote forwarding specification '%s'", v)
 	}
-	p.set.offer("RemoteForward", spec.keyword(), p.flag)
+	p.set.offer("RemoteForward", value, p.flag)
 	return nil
 }
 
 func (p *parser) dynamicForward(v string) error {
-	spec, err := parseForward(v, forwardDynamic, p.lookupEnv)
-	if err != nil {
+	spec, value, ok := parseForward(v, true, false)
+	if !ok {
 		return fail("Bad dynamic forwarding specification '%s'", v)
 	}
 	keyword := "DynamicForward"
-	if spec.connect.path { // "-D 8080:/socket" is what -L makes of it
+	if spec.ConnectPath != "" { // "-D 8080:/socket" is what -L makes of it
 		keyword = "LocalForward"
 	}
-	p.set.offer(keyword, spec.keyword(), p.flag)
+	p.set.offer(keyword, value, p.flag)
 	return nil
 }
 
@@ -317,15 +317,14 @@ func (p *parser) stdioForward(v string) error {
 	if p.inv.Control != "" {
 		return fail("Cannot specify stdio forward with -O")
 	}
-	spec, err := parseForward(v, forwardDynamic, p.lookupEnv)
-	if err != nil || spec.listenHost == "" && !spec.listen.path {
+	spec, _, ok := parseForward(v, true, false)
+	noHost := spec.ListenHost == "" || spec.ListenHost == "*" // not given, or empty
+	if !ok || noHost && spec.ListenPath == "" {
 		return fail("Bad stdio forwarding specification '%s'", v)
 	}
-	target := &sshconfig.ForwardSpec{ConnectHost: spec.listenHost, ConnectPort: spec.listenPort}
-	if spec.listen.path {
-		target = &sshconfig.ForwardSpec{ConnectPath: spec.listen.text}
+	p.inv.StdioForward = &sshconfig.ForwardSpec{
+		ConnectHost: spec.ListenHost, ConnectPort: spec.ListenPort, ConnectPath: spec.ListenPath,
 	}
-	p.inv.StdioForward = target
 	p.set.force("RequestTTY", "no", p.flag)
 	p.set.force("SessionType", "none", p.flag)
 	return nil

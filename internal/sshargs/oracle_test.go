@@ -424,7 +424,7 @@ ssh://-h
 ssh://a..b
 ssh://[::1]:22
 ssh://u%zz@h
-ssh://u%00@h
+ssh://u%00@h !
 ssh://u%4@h
 -v
 --

@@ -1,8 +1,6 @@
 package sshargs
 
 import (
-	"os"
-
 	"sallyport/internal/sshconfig"
 )
 
@@ -69,7 +67,7 @@ type Invocation struct {
 // type *UsageError. Environment variables in forwards are looked up in the
 // process's environment, as ssh does while it parses.
 func Parse(args []string) (*Invocation, error) {
-	p := &parser{inv: &Invocation{}, lookupEnv: os.LookupEnv}
+	p := &parser{inv: &Invocation{}}
 	if err := p.run(args); err != nil {
 		return nil, err
 	}
@@ -79,15 +77,14 @@ func Parse(args []string) (*Invocation, error) {
 
 // parser is the state that a command line builds up.
 type parser struct {
-	inv       *Invocation
-	set       overrides
-	lookupEnv func(string) (string, bool)
-	done      bool // -V or -Q: the rest is not looked at
-	hostSeen  bool
-	dump      bool // -G
-	listKeys  bool // -Z
-	verbose   bool // a -v was seen
-	flag      string
+	inv      *Invocation
+	set      overrides
+	done     bool // -V or -Q: the rest is not looked at
+	hostSeen bool
+	dump     bool // -G
+	listKeys bool // -Z
+	verbose  bool // a -v was seen
+	flag     string
 }
 
 // run follows ssh.c:main: options, destination, options again, command.
