@@ -3,14 +3,17 @@ package hostkey
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"io/fs"
+	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -301,6 +304,57 @@ func TestStatusString(t *testing.T) {
 	for s, want := range map[Status]string{Known: "known", Unknown: "new", Changed: "changed", Revoked: "revoked", 0: "Status(0)"} {
 		if s.String() != want {
 			t.Errorf("%d is %q", int(s), s)
+		}
+	}
+}
+
+func TestOddDSAKeyCountsAsKnown(t *testing.T) {
+	number := func(bits int) *big.Int { return new(big.Int).SetBit(big.NewInt(1), bits-1, 1) }
+	blob := ssh.Marshal(struct {
+		Name       string
+		P, Q, G, Y *big.Int
+	}{keyAlgoDSA, number(2048), number(256), number(2000), number(2001)})
+	for end, want := range map[int]Status{len(blob): Changed, len(blob) - 1: Unknown} {
+		text := "h ssh-dss " + base64.StdEncoding.EncodeToString(blob[:end]) + "\n"
+		v := check(t, text, Host{Name: "h"}, pub(t, "ed"))
+		if v.Status != want {
+			t.Errorf("%d bytes of it: %v", end, v.Status)
+		}
+		if want == Changed && (v.Matches[0].Type != "DSA" || Bits(v.Matches[0].Key) != 2048 || v.Matches[0].Key.Verify(nil, nil) == nil) {
+			t.Errorf("%+v", v.Matches[0])
+		}
+	}
+}
+
+func TestAddressFromGlobalFileForbidsUpdates(t *testing.T) {
+	dir := t.TempDir()
+	s := New(Config{
+		UserFiles:   []string{writeFile(t, filepath.Join(dir, "user"), "h "+keyText(t, "ed")+"\n")},
+		GlobalFiles: []string{writeFile(t, filepath.Join(dir, "global"), "192.0.2.1 "+keyText(t, "ed")+"\n")},
+	})
+	for addr, want := range map[string]bool{"": true, "192.0.2.1": false, "192.0.2.2": true} {
+		v, err := s.Check(t.Context(), Host{Name: "h", Addr: addr}, pub(t, "ed"))
+		if err != nil || v.Updatable != want {
+			t.Errorf("%q: Updatable %v, %v", addr, v.Updatable, err)
+		}
+	}
+}
+
+func TestCertificateTimes(t *testing.T) {
+	cert := pub(t, certify(t, "ca", "ed", "-h", "-V", "20200101000000Z:20210101000000Z")+"-cert")
+	file := writeFile(t, filepath.Join(t.TempDir(), "k"), "@cert-authority * "+keyText(t, "ca")+"\n")
+	from, to := time.Unix(int64(cert.(*ssh.Certificate).ValidAfter), 0), time.Unix(int64(cert.(*ssh.Certificate).ValidBefore), 0)
+	for _, tc := range []struct {
+		now    time.Time
+		reason string // "" when it is valid
+	}{
+		{from.Add(-time.Second), "not yet valid"}, {from, ""}, {to.Add(-time.Second), ""}, {to, "expired"},
+		{time.Unix(-5, 0), "not yet valid"},
+	} {
+		s := New(Config{UserFiles: []string{file}, Now: func() time.Time { return tc.now }})
+		v, err := s.Check(t.Context(), Host{Name: "h"}, cert)
+		if err != nil || v.CA != (tc.reason == "") || !strings.Contains(v.Reason, tc.reason) {
+			t.Errorf("%v: %+v, %v", tc.now, v, err)
 		}
 	}
 }
