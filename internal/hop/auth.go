@@ -132,16 +132,18 @@ func (a *authenticator) publickey() (ssh.AuthMethod, error) {
 		}
 		a.left = ids
 	}
-	if len(a.left) == 0 {
-		return nil, nil
-	}
-	id := a.left[0]
-	a.left = a.left[1:]
-	return ssh.PublicKeysCallback(func() ([]ssh.Signer, error) {
+	for len(a.left) > 0 {
+		id := a.left[0]
+		a.left = a.left[1:]
+		if err := id.Prepare(); err != nil {
+			a.log.Debug("skipping key", "key", id.String(), "reason", err)
+			continue
+		}
 		a.offered = append(a.offered, id.String())
 		a.log.Debug("offering public key", "key", id.String())
-		return []ssh.Signer{id}, nil
-	}), nil
+		return ssh.PublicKeys(id), nil
+	}
+	return nil, nil
 }
 
 func (a *authenticator) password() ssh.AuthMethod {
@@ -215,7 +217,7 @@ type identityAsker struct {
 
 func (a identityAsker) Passphrase(ctx context.Context, file string, attempt int) ([]byte, error) {
 	if a.hop.Options.Auth.BatchMode {
-		return nil, ErrNobody
+		return nil, nil
 	}
 	intro := ""
 	if attempt > 1 {

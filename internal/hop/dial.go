@@ -319,6 +319,7 @@ func identityConfig(h route.Hop) identity.Config {
 		SecurityKeyProvider: o.SecurityKeyProvider,
 		AddKeysToAgent:      o.AddKeysToAgent,
 		AddKeysLifetime:     o.AddKeysLifetime,
+		PassphraseTries:     o.NumberOfPasswordPrompts,
 	}
 }
 
