@@ -20,7 +20,8 @@ type group struct {
 	// state: guarded by mu
 	mu     sync.Mutex
 	open   map[io.Closer]struct{}
-	closed bool
+	full   bool // nothing more is run
+	closed bool // and what there is has to end
 }
 
 func newGroup() *group {
@@ -29,11 +30,11 @@ func newGroup() *group {
 	return g
 }
 
-// run runs f in a goroutine of the group; false when the group is closed.
+// run runs f in a goroutine of the group; false when the group takes no more.
 func (g *group) run(f func()) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closed {
+	if g.full {
 		return false
 	}
 	g.wg.Go(f)
@@ -62,7 +63,7 @@ func (g *group) remove(c io.Closer) {
 // close ends all connections and waits for their goroutines.
 func (g *group) close() {
 	g.mu.Lock()
-	g.closed = true
+	g.full, g.closed = true, true
 	open := g.open
 	g.open = nil
 	g.mu.Unlock()
@@ -75,6 +76,9 @@ func (g *group) close() {
 
 // drain waits until the connections have ended by themselves, or ctx has.
 func (g *group) drain(ctx context.Context) error {
+	g.mu.Lock()
+	g.full = true
+	g.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
 		g.wg.Wait()

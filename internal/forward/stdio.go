@@ -24,9 +24,11 @@ func Stdio(ctx context.Context, opener Opener, spec sshconfig.ForwardSpec, stdio
 	}
 	stop := context.AfterFunc(ctx, func() { _ = ch.Close() })
 	defer stop()
-	if _, err = splice(stdio, ch, count); ctx.Err() != nil {
+	_, err = splice(stdio, ch, count)
+	select {
+	case <-ch.Closed(): // so that what was sent has left before the program does
+		return err
+	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	<-ch.Closed()
-	return err
 }
