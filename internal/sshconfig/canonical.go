@@ -149,7 +149,7 @@ func (p *pass) canonicalize() error {
 	cname, err := p.env.LookupHost(p.ctx, network(p.family()), p.host)
 	if err != nil {
 		if p.direct() {
-			return fmt.Errorf("could not resolve hostname %s: %w", clip(p.host), err)
+			return fmt.Errorf("Could not resolve hostname %s: %w", clip(p.host), err)
 		}
 		return nil
 	}

@@ -19,6 +19,8 @@ type scenario struct {
 	args  []string // what ssh gets after -G -F file
 	env   []string // NAME=VALUE besides a small fixed environment
 	files []scenarioFile
+	// account is set when the first file is a user's own, read without -F.
+	account *account
 }
 
 // scenarioFile is a file of a scenario; the first one is the configuration.
@@ -65,12 +67,18 @@ func (s *scenario) environ() []string {
 // askSSH runs the oracle.
 func (s *scenario) askSSH(t testing.TB, dir, config string) answer {
 	t.Helper()
-	args := []string{"-G", "-F", config}
+	args := []string{"-G"}
+	if s.account == nil {
+		args = append(args, "-F", config)
+	}
 	for _, a := range s.args {
 		args = append(args, strings.ReplaceAll(a, dirMark, dir))
 	}
 	cmd := exec.Command("ssh", args...)
 	cmd.Env = s.environ()
+	if s.account != nil {
+		cmd.Env = append(cmd.Env, s.account.environ(s, dir)...)
+	}
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -78,7 +86,11 @@ func (s *scenario) askSSH(t testing.TB, dir, config string) answer {
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatalf("run ssh: %v", err)
 	}
-	return answer{err == nil, out.String(), oracleErrors(errs.String())}
+	messages := oracleErrors(errs.String())
+	if s.account != nil {
+		messages = strings.ReplaceAll(messages, defaultSystemFile, filepath.Join(dir, "system"))
+	}
+	return answer{err == nil, out.String(), messages}
 }
 
 // functionPrefix is the C function that a message of OpenSSH names.
@@ -205,7 +217,12 @@ func (s *scenario) query(t testing.TB, dir string) Query {
 // askUs resolves with this package.
 func (s *scenario) askUs(t testing.TB, dir, config string) answer {
 	t.Helper()
-	files, err := Load(config, s.testEnv())
+	env := s.testEnv()
+	if s.account != nil {
+		s.account.fill(&env, s, dir)
+		config = ""
+	}
+	files, err := Load(config, env)
 	if err != nil {
 		return answer{errors: err.Error()}
 	}
