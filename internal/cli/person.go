@@ -11,8 +11,6 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/term"
-
 	"sallyport/internal/api"
 )
 
@@ -44,8 +42,7 @@ func (p *person) Ask(ctx context.Context, q api.Question) (string, error) {
 		return "", api.ErrNobody
 	}
 	defer tty.Close()
-	fmt.Fprint(tty, strings.ReplaceAll(q.Intro, "\n", "\r\n")+q.Text)
-	return readAnswer(ctx, tty, q.Echo)
+	return askOn(ctx, tty, q)
 }
 
 // askpass reads SSH_ASKPASS_REQUIRE: whether a program may ask, and whether it
@@ -91,37 +88,39 @@ func (p *person) runAskpass(ctx context.Context, q api.Question) (string, error)
 	return answer, nil
 }
 
-// readAnswer reads one line. When ctx ends first the terminal is put back.
-func readAnswer(ctx context.Context, tty *os.File, echo bool) (string, error) {
-	fd := int(tty.Fd())
-	state, err := term.GetState(fd)
-	if err != nil {
-		return "", api.ErrNobody
+// askOn asks on a terminal and reads one line. What must not be seen is typed
+// after the echo is off, so the question comes after that. When ctx ends first
+// the terminal is put back.
+func askOn(ctx context.Context, tty *os.File, q api.Question) (string, error) {
+	restore := func() {}
+	if !q.Echo {
+		var err error
+		if restore, err = echoOff(tty); err != nil {
+			return "", api.ErrNobody
+		}
 	}
+	defer restore()
+	fmt.Fprint(tty, q.Intro+q.Text)
 	type result struct {
 		text string
 		err  error
 	}
 	done := make(chan result, 1)
 	go func() {
-		if echo {
-			text, err := bufio.NewReader(tty).ReadString('\n')
-			done <- result{strings.TrimRight(text, "\r\n"), err}
-			return
-		}
-		secret, err := term.ReadPassword(fd)
-		fmt.Fprint(tty, "\r\n")
-		done <- result{string(secret), err}
+		text, err := bufio.NewReader(tty).ReadString('\n')
+		done <- result{strings.TrimRight(text, "\r\n"), err}
 	}()
 	select {
 	case r := <-done:
+		if !q.Echo {
+			fmt.Fprintln(tty) // the person's own was not echoed
+		}
 		if r.err != nil {
 			return "", errors.Join(api.ErrCancelled, r.err)
 		}
 		return r.text, nil
 	case <-ctx.Done():
-		_ = term.Restore(fd, state)
-		fmt.Fprint(tty, "\r\n")
+		fmt.Fprintln(tty)
 		return "", ctx.Err()
 	}
 }

@@ -14,3 +14,11 @@ func closeOnExec() {
 
 // dupTo makes descriptor to a copy of fd.
 func dupTo(fd, to int) error { return unix.Dup2(fd, to) }
+
+// Requests of ioctl(2) about a terminal's modes; the second one throws away
+// what was typed before.
+const (
+	getModes        = unix.TIOCGETA
+	setModesDiscard = unix.TIOCSETAF
+	setModes        = unix.TIOCSETA
+)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -42,3 +43,21 @@ func relayWindowChange(pid int) { _ = syscall.Kill(pid, syscall.SIGWINCH) }
 
 // notifyWindowChange sends changes of the terminal's size.
 func notifyWindowChange(c chan<- os.Signal) { signal.Notify(c, syscall.SIGWINCH) }
+
+// echoOff lets lines be typed unseen, and throws away what was typed before,
+// as readpassphrase(3) does. restore may be called more than once.
+func echoOff(tty *os.File) (restore func(), err error) {
+	fd := int(tty.Fd())
+	old, err := unix.IoctlGetTermios(fd, getModes)
+	if err != nil {
+		return nil, err
+	}
+	hidden := *old
+	hidden.Lflag &^= unix.ECHO | unix.ECHONL
+	hidden.Lflag |= unix.ICANON | unix.ISIG
+	hidden.Iflag |= unix.ICRNL
+	if err := unix.IoctlSetTermios(fd, setModesDiscard, &hidden); err != nil {
+		return nil, err
+	}
+	return sync.OnceFunc(func() { _ = unix.IoctlSetTermios(fd, setModes, old) }), nil
+}
