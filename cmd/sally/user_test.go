@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -209,3 +210,6 @@ func (l *live) wait(within time.Duration) int {
 	}
 	return l.cmd.ProcessState.ExitCode()
 }
+
+// pidOf is a process's id as in /proc.
+func pidOf(p sshtest.Process) string { return strconv.Itoa(p.PID) }
