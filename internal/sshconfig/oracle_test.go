@@ -126,8 +126,8 @@ func oracleErrors(s string) string {
 		if line == "failed" || line == "invalid environment variable expansion" {
 			continue // the line before has said why
 		}
-		if strings.Contains(line, ": unsupported option") && strings.HasSuffix(last(out), ": missing argument.") {
-			continue // ssh says both of one line
+		if sameLine(last(out), line) {
+			continue // ssh says two things of one line
 		}
 		if expansionFailed.MatchString(line) && environmentLine.MatchString(last(out)) {
 			out = out[:len(out)-1]
@@ -144,6 +144,15 @@ func oracleErrors(s string) string {
 		out = append(out, line)
 	}
 	return strings.Join(out, "\n")
+}
+
+// placeOf is the place in a message, with or without a colon after the file.
+var placeOf = regexp.MustCompile(`^(\S+?):? line (\d+): `)
+
+// sameLine tells whether two messages are about one line of a file.
+func sameLine(a, b string) bool {
+	x, y := placeOf.FindStringSubmatch(a), placeOf.FindStringSubmatch(b)
+	return x != nil && y != nil && x[1] == y[1] && x[2] == y[2] && x[1] != commandLine
 }
 
 func last(s []string) string {

@@ -403,10 +403,8 @@ func (st *statement) setLogVerbose() error {
 
 // setAlternates accumulates AlternateAddress and AlternateProxyJump.
 func (st *statement) setAlternates() error {
-	words, err := st.words(nil)
-	if err != nil {
-		return err
-	}
+	words := st.args
+	st.args = nil
 	if len(words) == 0 {
 		return st.bad("Missing argument.")
 	}
@@ -425,10 +423,7 @@ func (st *statement) setAlternates() error {
 
 // validAlternate checks one word of AlternateAddress or AlternateProxyJump.
 func (st *statement) validAlternate(w string) bool {
-	if strings.EqualFold(w, "none") {
-		return true
-	}
-	if st.kw == kwAlternateProxyJump {
+	if st.kw == kwAlternateProxyJump { // "none" is a direct way
 		_, err := parseJump(w, st.env)
 		return err == nil
 	}

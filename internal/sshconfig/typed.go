@@ -48,7 +48,7 @@ func (f *final) connectOptions() Connect {
 		ServerAliveInterval: f.seconds(kwServerAliveInterval),
 		ServerAliveCountMax: int(f.num[kwServerAliveCountMax]),
 		ServerAliveSet:      f.vals[kwServerAliveInterval].set,
-		Alternates:          noneEmpty(f.vals[kwAlternateAddress].list),
+		Alternates:          f.vals[kwAlternateAddress].list,
 		AlternatePolicy:     "race",
 	}
 	if s := f.str[kwAlternatePolicy]; s != "" {
