@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
+	"net"
 	"strconv"
 	"strings"
 
@@ -78,12 +78,12 @@ func (e expander) expand(ctx context.Context, q sshconfig.Query, stack []string)
 
 // jumps expands the ProxyJump of a host.
 func (e expander) jumps(ctx context.Context, target Hop, stack []string) ([]Hop, error) {
+	jumps, err := parseJump(target.Options.Proxy.Jump)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", target.Name, err)
+	}
 	var hops []Hop
-	for i, text := range strings.Split(target.Options.Proxy.Jump, ",") {
-		jump, err := parseJump(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", target.Name, err)
-		}
+	for i, jump := range jumps {
 		if i == 0 {
 			hops, err = e.expand(ctx, jump, stack)
 		} else {
@@ -100,66 +100,29 @@ func (e expander) jumps(ctx context.Context, target Hop, stack []string) ([]Hop,
 	return hops, nil
 }
 
-// parseJump reads one element of ProxyJump: [user@]host[:port] or an ssh://
-// URI (ssh_config(5)).
-func parseJump(text string) (sshconfig.Query, error) {
-	text = strings.TrimSpace(text)
-	bad := fmt.Errorf("%w %q", ErrBadJump, text)
-	user, host, port := "", text, ""
-	if rest, ok := strings.CutPrefix(text, "ssh://"); ok {
-		host = strings.TrimSuffix(rest, "/")
+// parseJump turns a ProxyJump value into a query for each of its hosts.
+func parseJump(text string) ([]sshconfig.Query, error) {
+	hops, err := sshconfig.ParseJump(text, sshconfig.Env{LookupService: lookupService})
+	if err != nil {
+		return nil, fmt.Errorf("%w %q", ErrBadJump, text)
 	}
-	if at := strings.LastIndexByte(host, '@'); at >= 0 {
-		user, host = host[:at], host[at+1:]
-		if user == "" {
-			return sshconfig.Query{}, bad
+	queries := make([]sshconfig.Query, len(hops))
+	for i, h := range hops {
+		queries[i].Host = h.Host
+		override := func(keyword, value string) {
+			queries[i].Overrides = append(queries[i].Overrides, sshconfig.Override{Keyword: keyword, Value: value, From: "ProxyJump"})
+		}
+		if h.User != "" {
+			override("User", h.User)
+		}
+		if h.Port != 0 {
+			override("Port", strconv.Itoa(h.Port))
 		}
 	}
-	if strings.HasPrefix(text, "ssh://") {
-		decoded, err := url.PathUnescape(user)
-		if err != nil {
-			return sshconfig.Query{}, bad
-		}
-		user = decoded
-	}
-	host, port, ok := splitPort(host)
-	if !ok || host == "" || strings.HasPrefix(host, "-") {
-		return sshconfig.Query{}, bad
-	}
-	q := sshconfig.Query{Host: host}
-	if user != "" {
-		q.Overrides = append(q.Overrides, sshconfig.Override{Keyword: "User", Value: user, From: "ProxyJump"})
-	}
-	if port != "" {
-		q.Overrides = append(q.Overrides, sshconfig.Override{Keyword: "Port", Value: port, From: "ProxyJump"})
-	}
-	return q, nil
+	return queries, nil
 }
 
-// splitPort separates "host:port", "[v6]:port", "[v6]" and a bare host or v6
-// address. It is false for a port that is no number from 1 to 65535.
-func splitPort(s string) (host, port string, ok bool) {
-	if rest, found := strings.CutPrefix(s, "["); found {
-		host, port, found = strings.Cut(rest, "]")
-		if !found {
-			return "", "", false
-		}
-		if port == "" {
-			return host, "", true
-		}
-		if port[0] != ':' {
-			return "", "", false
-		}
-		return host, port[1:], validPort(port[1:])
-	}
-	if strings.Count(s, ":") > 1 {
-		return s, "", true // a bare IPv6 address
-	}
-	host, port, found := strings.Cut(s, ":")
-	return host, port, !found || validPort(port)
-}
-
-func validPort(s string) bool {
-	n, err := strconv.Atoi(s)
-	return err == nil && n > 0 && n < 65536
+func lookupService(name string) (int, bool) {
+	port, err := net.LookupPort("tcp", name)
+	return port, err == nil
 }
