@@ -126,9 +126,6 @@ func oracleErrors(s string) string {
 		if line == "failed" || line == "invalid environment variable expansion" {
 			continue // the line before has said why
 		}
-		if sameLine(last(out), line) {
-			continue // ssh says two things of one line
-		}
 		if expansionFailed.MatchString(line) && environmentLine.MatchString(last(out)) {
 			out = out[:len(out)-1]
 		}
@@ -140,6 +137,9 @@ func oracleErrors(s string) string {
 			reason := linePlace.ReplaceAllString(out[len(out)-1], "")
 			out[len(out)-1] = line + ": " + reason
 			continue
+		}
+		if sameLine(last(out), line) {
+			continue // ssh says two things of one line
 		}
 		out = append(out, line)
 	}
