@@ -54,7 +54,9 @@ type Session struct {
 // terminal is told by Refused, that it refuses the command by Run.
 //
 // When ctx ends first, Start returns at once and the channel is closed as
-// soon as the server answers.
+// soon as the server answers. ctx must end when the connection does:
+// golang.org/x/crypto/ssh can leave an open that races with the end of its
+// connection without an answer.
 func Start(ctx context.Context, o Opener, r Request) (*Session, error) {
 	messages, err := r.messages()
 	if err != nil {

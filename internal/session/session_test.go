@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -297,24 +298,38 @@ func TestConnectionLost(t *testing.T) {
 	}
 }
 
-// The server answers neither the open nor the command: ctx ends it.
-func TestSilentServer(t *testing.T) {
-	hold := make(chan struct{})
+// The server does not answer the open: ctx ends the wait.
+func TestSilentOpen(t *testing.T) {
+	entered, hold := make(chan struct{}), make(chan struct{})
+	closed := make(chan struct{})
 	c := dialPeer(t, func(n ssh.NewChannel) {
+		close(entered)
 		<-hold
-		accepting(func(p *peer) {})(n)
+		accepting(func(p *peer) {
+			for range p.reqs { // until the client throws the channel away
+			}
+			close(closed)
+		})(n)
 	})
 	ctx, cancel := context.WithCancel(testContext(t))
-	cancel()
+	go func() { <-entered; cancel() }()
 	if _, err := Start(ctx, c, Request{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("open: %v", err)
 	}
 	close(hold)
+	select {
+	case <-closed:
+	case <-time.After(testPatience):
+		t.Error("the late channel was not closed")
+	}
+}
 
-	hold = make(chan struct{})
-	c = dialPeer(t, accepting(func(p *peer) { <-hold }))
+// The server does not answer the command.
+func TestSilentCommand(t *testing.T) {
+	hold := make(chan struct{})
+	c := dialPeer(t, accepting(func(p *peer) { <-hold }))
 	s := start(t, c, Request{Command: "x"})
-	ctx, cancel = context.WithCancel(testContext(t))
+	ctx, cancel := context.WithCancel(testContext(t))
 	go cancel()
 	if _, err := s.Run(ctx, Streams{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("run: %v", err)
@@ -333,15 +348,17 @@ func TestEscapes(t *testing.T) {
 	c := dialPeer(t, accepting(func(p *peer) {
 		p.next(t, true)
 		p.next(t, true)
+		data := make(chan string, 1)
 		go func() {
 			b, _ := io.ReadAll(p)
-			input <- string(b)
+			data <- string(b)
 		}()
 		for r := range p.reqs {
 			if r.Type == "break" {
 				breaks.Add(1)
 			}
 		}
+		input <- <-data
 	}))
 	var keys []EscapeKey
 	s, err := Start(testContext(t), c, Request{PTY: &PTY{}, EscapeChar: '~'})
