@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -162,61 +160,6 @@ func TestKinds(t *testing.T) {
 		}
 		r.Close()
 		w.Close()
-	}
-}
-
-// child reads a line from its terminal, opened as /dev/tty, or as a user who
-// may not open it again by its own name, and tells what it used.
-func child() {
-	f := os.Stdin
-	switch os.Getenv("STDIO_TEST_CHILD") {
-	case "/dev/tty":
-		fd, err := unix.Open("/dev/tty", unix.O_RDWR, 0)
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		f = os.NewFile(uintptr(fd), "/dev/tty")
-	case "setuid":
-		if err := syscall.Setuid(65534); err != nil {
-			fmt.Println(err)
-			return
-		}
-	}
-	r, err := NewReader(f)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	b := make([]byte, 100)
-	n, err := r.Read(b)
-	fmt.Printf("%T %q %v\n", r.e, b[:n], err)
-}
-
-func TestControllingTerminal(t *testing.T) {
-	for _, how := range []string{"plain", "/dev/tty", "setuid"} {
-		if how == "setuid" && os.Geteuid() != 0 {
-			continue
-		}
-		t.Run(how, func(t *testing.T) {
-			cmd := exec.Command("/proc/self/exe")
-			cmd.Env = append(os.Environ(), "STDIO_TEST_CHILD="+how)
-			master, err := pty.Start(cmd)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer master.Close()
-			if _, err := master.WriteString("key\n"); err != nil {
-				t.Fatal(err)
-			}
-			out, _ := io.ReadAll(master) // ends with EIO
-			if err := cmd.Wait(); err != nil {
-				t.Error(err)
-			}
-			if want := "*stdio.owned \"key\\n\" <nil>\r\n"; !strings.HasSuffix(string(out), want) {
-				t.Errorf("the child says %q", out)
-			}
-		})
 	}
 }
 
@@ -556,87 +499,5 @@ func TestCloseFreesDescriptors(t *testing.T) {
 	}
 	if after := count(); after != before {
 		t.Errorf("%d descriptors, were %d", after, before)
-	}
-}
-
-// bufferSize is what the session's pump uses for bulk data.
-const bufferSize = 64 << 10
-
-func BenchmarkRead(b *testing.B) {
-	for _, polled := range []bool{false, true} {
-		b.Run(fmt.Sprintf("pipe/polled=%v", polled), func(b *testing.B) {
-			r, w := rawPipe(b)
-			benchmark(b, pair{"pipe", w, r, polled})
-		})
-	}
-	b.Run("socket", func(b *testing.B) {
-		r, w := rawSocketpair(b)
-		benchmark(b, pair{"socket", w, r, false})
-	})
-}
-
-// benchmark moves b.N buffers from a plain writer to a Reader.
-func benchmark(b *testing.B, p pair) {
-	r := p.reader(b)
-	defer r.Close()
-	b.SetBytes(bufferSize)
-	b.ReportAllocs()
-	go func() {
-		out := make([]byte, bufferSize)
-		for range b.N {
-			withFd(p.in, func(fd int) error {
-				for n := 0; n < bufferSize; {
-					m, err := unix.Write(fd, out[n:])
-					if err != nil {
-						return err
-					}
-					n += m
-				}
-				return nil
-			})
-		}
-	}()
-	in := make([]byte, bufferSize)
-	for left := b.N * bufferSize; left > 0; {
-		n, err := r.Read(in)
-		if err != nil {
-			b.Fatal(err)
-		}
-		left -= n
-	}
-}
-
-func BenchmarkWrite(b *testing.B) {
-	pr, pw := rawPipe(b)
-	sr, sw := rawSocketpair(b)
-	for _, p := range []pair{{"pipe", pw, pr, false}, {"socket", sw, sr, false}} {
-		b.Run(p.name, func(b *testing.B) {
-			w := p.writer(b)
-			defer w.Close()
-			b.SetBytes(bufferSize)
-			b.ReportAllocs()
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				in := make([]byte, bufferSize)
-				withFd(p.out, func(fd int) error {
-					for left := b.N * bufferSize; left > 0; {
-						n, err := unix.Read(fd, in)
-						if err != nil {
-							return err
-						}
-						left -= n
-					}
-					return nil
-				})
-			}()
-			out := make([]byte, bufferSize)
-			for range b.N {
-				if _, err := w.Write(out); err != nil {
-					b.Fatal(err)
-				}
-			}
-			<-done
-		})
 	}
 }
