@@ -17,7 +17,9 @@ type Handler interface {
 	// returns when the channel is confirmed. Terminal modes must be read from
 	// fds[0] here: the client goes raw once it is told that the session is
 	// open. With a nil error the descriptors belong to the Session, otherwise
-	// they stay the caller's, who closes them.
+	// they stay the caller's, who closes them. The client's shell shares them:
+	// their flags must stay, so use SyscallConn and not Fd, which makes a
+	// descriptor blocking.
 	OpenSession(ctx context.Context, p Peer, r *SessionRequest, fds [3]*os.File) (Session, error)
 	// OpenStdioForward is OpenSession for "ssh -W"; the Session's exit status
 	// is ignored.

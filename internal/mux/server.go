@@ -60,10 +60,12 @@ func Serve(ctx context.Context, conn *net.UnixConn, h Handler, cfg ServerConfig)
 	defer stop()
 	err := s.serve(ctx)
 	switch {
-	case err == nil, err == errSessionOver, hasLeft(err):
+	case err == nil, err == errSessionOver:
 		return nil
-	case ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded):
+	case ctx.Err() != nil:
 		return ctx.Err()
+	case hasLeft(err):
+		return nil
 	}
 	return err
 }
