@@ -74,7 +74,7 @@ func (s *scenario) variable(name string) string {
 }
 
 // errNoName is what the name service says of other names.
-var errNoName = errors.New("Name or service not known")
+var errNoName = fatalf("Name or service not known")
 
 // fill gives an Env the same account.
 func (a *account) fill(e *Env, s *scenario, dir string) {

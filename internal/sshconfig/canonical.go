@@ -2,7 +2,6 @@ package sshconfig
 
 import (
 	"bytes"
-	"fmt"
 	"net/netip"
 	"strings"
 )
@@ -149,13 +148,25 @@ func (p *pass) canonicalize() error {
 	cname, err := p.env.LookupHost(p.ctx, network(p.family()), p.host)
 	if err != nil {
 		if p.direct() {
-			return fmt.Errorf("Could not resolve hostname %s: %w", clip(p.host), err)
+			return &lookupError{p.host, err}
 		}
 		return nil
 	}
 	p.followCNAME(cname, mode)
 	return nil
 }
+
+// lookupError is a name that must resolve and does not.
+type lookupError struct {
+	host string
+	err  error
+}
+
+func (e *lookupError) Error() string {
+	return visible("Could not resolve hostname " + clip(e.host) + ": " + e.err.Error())
+}
+
+func (e *lookupError) Unwrap() error { return e.err }
 
 // findCanonical looks for the host as an address or in the domains; found is
 // false when it stays as it is.

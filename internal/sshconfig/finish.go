@@ -54,7 +54,6 @@ type final struct {
 	identities  []string
 	userHosts   []string
 	globalHosts []string
-	agentSocket string // ForwardAgent's
 }
 
 // finish fills in defaults, expands and checks. It follows ssh.c's main after

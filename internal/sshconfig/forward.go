@@ -158,9 +158,6 @@ func forwardField(s string) (f field, rest string, ok bool) {
 	return f, "", true
 }
 
-// badPort marks a port that could not be read.
-const badPort = -1
-
 // forwardOf gives the fields their meaning by their number and by which are paths.
 func forwardOf(fields []field, env *Env) (f forward, ok bool) {
 	listenPort := func(i int) { f.ListenPort = env.port(fields[i].s) }

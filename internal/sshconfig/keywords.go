@@ -325,11 +325,6 @@ func (kw keyword) name() string {
 	return ""
 }
 
-// ours tells the keywords that OpenSSH does not have.
-func (kw keyword) ours() bool {
-	return kw >= kwAlternateAddress && kw < numKeywords
-}
-
 // lookupKeyword finds a keyword whatever its case, without allocating.
 func lookupKeyword(name string) keyword {
 	var buf [40]byte

@@ -184,15 +184,13 @@ func (p *pass) readFile(f *file, giver giver, active *bool, depth int) error {
 
 	checked := f.checked.Load()
 	var bad []*Error
+	st := statement{pass: p, file: f.name, giver: giver}
 	for i := range f.lines {
 		l := &f.lines[i]
 		if checked && !*active && !l.kw.always() {
 			continue
 		}
-		st := statement{
-			pass: p, kw: l.kw, key: l.key, raw: l.rest,
-			file: f.name, line: int(l.number), active: *active, giver: giver,
-		}
+		st.kw, st.key, st.raw, st.line, st.active = l.kw, l.key, l.rest, int(l.number), *active
 		if err := st.apply(); err != nil {
 			e, ok := err.(*Error)
 			if !ok || e.File == "" { // no line is to blame
