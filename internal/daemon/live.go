@@ -119,7 +119,7 @@ func (l *live) acceptControl(listener *mux.Listener) {
 			}
 			defer lease.Release()
 			m := &master{server: l.server, lease: lease, shared: true}
-			if err := mux.Serve(l.server.ctx, conn, m, mux.ServerConfig{Log: l.server.log, Peer: &peer}); err != nil {
+			if err := m.serve(l.server.ctx, conn, &peer); err != nil {
 				l.server.log.Debug("control client ended", "reason", err)
 			}
 		})

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"sync"
 
 	"sallyport/internal/forward"
 	"sallyport/internal/mux"
@@ -20,6 +22,38 @@ type master struct {
 	// shared is true for a client of a control socket, whose forwards belong
 	// to the master; those of a command of ours end with it.
 	shared bool
+	// sessions are those under way; they end by themselves with the connection.
+	sessions sync.WaitGroup
+}
+
+// serve speaks with the client until it leaves or the connection that it is
+// here for has ended. A session's user is told of that end first.
+func (m *master) serve(ctx context.Context, conn *net.UnixConn, peer *mux.Peer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-m.lease.Conn().Done():
+			m.sessions.Wait()
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return mux.Serve(ctx, conn, m, mux.ServerConfig{Log: m.server.log, Peer: peer})
+}
+
+// whileAlive is ctx until the master's connection ends: an open that races
+// with that end may stay without an answer.
+func (m *master) whileAlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-m.lease.Conn().Done():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // errNotYet answers what this version cannot do.
@@ -31,6 +65,7 @@ func (m *master) OpenStdioForward(_ context.Context, _ mux.Peer, r *mux.StdioFor
 	if err != nil {
 		return nil, err
 	}
+	m.sessions.Add(1)
 	spec := sshconfig.ForwardSpec{ConnectHost: r.Host, ConnectPort: r.Port, ConnectPath: r.Path}
 	return &stdioForward{master: m, spec: spec, stream: stream}, nil
 }
@@ -45,6 +80,7 @@ type stdioForward struct {
 
 // Run is mux.Session's.
 func (f *stdioForward) Run(ctx context.Context, _ func()) (mux.Exit, error) {
+	defer f.master.sessions.Done()
 	defer f.stream.closeFiles()
 	err := forward.Stdio(ctx, f.master.lease.Conn(), f.spec, f.stream, nil)
 	if err != nil && ctx.Err() == nil {

@@ -74,7 +74,7 @@ type attachment struct{ master *master }
 
 func (a *attachment) Serve(ctx context.Context, conn *net.UnixConn) error {
 	defer a.Close()
-	return mux.Serve(ctx, conn, a.master, mux.ServerConfig{Log: a.master.server.log})
+	return a.master.serve(ctx, conn, nil)
 }
 
 func (a *attachment) Close() { a.master.leave() }

@@ -32,6 +32,7 @@ func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequ
 		leave()
 		return nil, err
 	}
+	m.sessions.Add(1)
 	return &passenger{master: m, session: s, leave: leave, streams: streams, fds: fds}, nil
 }
 
@@ -66,7 +67,7 @@ func newPTY(term string, f *os.File) *session.PTY {
 	if modes, err := session.ReadModes(f); err == nil {
 		pty.Modes = modes
 	}
-	pty.Cols, pty.Rows, pty.WidthPx, pty.HeightPx = windowSize(f)
+	pty.Cols, pty.Rows, pty.WidthPx, pty.HeightPx, _ = session.ReadSize(f)
 	return pty
 }
 
@@ -121,6 +122,7 @@ type passenger struct {
 
 // Run is mux.Session's.
 func (p *passenger) Run(ctx context.Context, ttyAllocFailed func()) (mux.Exit, error) {
+	defer p.master.sessions.Done()
 	defer p.close()
 	table := p.master.server.sessions
 	table.add(p)
@@ -197,7 +199,7 @@ func (s *Server) Resize() {
 	s.sessions.mu.Lock()
 	defer s.sessions.mu.Unlock()
 	for p := range s.sessions.live {
-		if cols, rows, x, y := windowSize(p.fds[0]); cols > 0 {
+		if cols, rows, x, y, err := session.ReadSize(p.fds[0]); err == nil {
 			go p.session.WindowChange(cols, rows, x, y)
 		}
 	}
