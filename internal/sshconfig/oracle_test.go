@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -138,7 +139,7 @@ func oracleErrors(s string) string {
 			out[len(out)-1] = line + ": " + reason
 			continue
 		}
-		if sameLine(last(out), line) {
+		if sameLine(last(out), line) || slices.Contains(out, line) {
 			continue // ssh says two things of one line
 		}
 		out = append(out, line)

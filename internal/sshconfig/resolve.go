@@ -74,8 +74,12 @@ type pass struct {
 	argbuf   [16]string
 }
 
-func (p *pass) warn(format string, args ...any) {
-	p.warnings = append(p.warnings, fatalf(format, args...).Msg)
+// warn notes what ssh would print and go on; once, where ssh says it again in
+// the second pass.
+func (p *pass) warn(text string) {
+	if !slices.Contains(p.warnings, text) {
+		p.warnings = append(p.warnings, text)
+	}
 }
 
 // Resolve answers for one destination. Its errors are *Error, *BadLines (which

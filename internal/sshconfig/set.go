@@ -151,7 +151,7 @@ func (st *statement) dispatch() error {
 		st.args = nil
 		return nil
 	case kindUnsupported:
-		st.warn("%s", st.bad("Unsupported option \"%s\"", lowerASCII(st.key)).Error())
+		st.warn(st.bad("Unsupported option \"%s\"", lowerASCII(st.key)).Error())
 		st.args = nil
 		return nil
 	case kindFlag:
