@@ -7,4 +7,9 @@
 // files, Resolve answers for one destination, and Resolved.Dump writes what
 // "ssh -G" would. Keywords and Match criteria that OpenSSH added up to 10.5 are
 // understood as well, and so are Sallyport's own (see Keywords).
+//
+// testdata/differences.txt lists where the answers differ on purpose. Besides:
+// a line that ssh reports twice is reported once, with the reason first; the
+// commands of "ssh -G" that fail only when it connects fail in Resolve unless
+// Query.PrintOnly is set; %T in LocalCommand is always NONE.
 package sshconfig

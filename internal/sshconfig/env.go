@@ -97,7 +97,11 @@ func (e *Env) fillLookups() {
 		e.Getenv = os.LookupEnv
 	}
 	if e.Exec == nil {
-		e.Exec = execShell
+		getenv := e.Getenv
+		e.Exec = func(ctx context.Context, command string) (bool, error) {
+			shell, _ := getenv("SHELL")
+			return execShell(ctx, shell, command)
+		}
 	}
 	if e.LookupHost == nil {
 		e.LookupHost = lookupHost
@@ -119,10 +123,9 @@ func (e *Env) fillLookups() {
 	}
 }
 
-// execShell runs a command as readconf.c's execute_in_shell does: $SHELL -c,
-// with nothing on its standard input and output.
-func execShell(ctx context.Context, command string) (bool, error) {
-	shell := os.Getenv("SHELL")
+// execShell runs a command as readconf.c's execute_in_shell does: with the
+// user's shell, and with nothing on its standard input and output.
+func execShell(ctx context.Context, shell, command string) (bool, error) {
 	if shell == "" {
 		shell = "/bin/sh"
 	}

@@ -100,11 +100,12 @@ func cannotOpen(name string, err error) error {
 	if errors.As(err, &bad) {
 		return err
 	}
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		err = path.Err
+	text := err.Error()
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		text = path.Err.Error()
 	}
-	return fatalf("Can't open user config file %s: %v", name, err)
+	// The system's own texts start with a capital letter, Go's do not.
+	return fatalf("Can't open user config file %s: %s%s", name, strings.ToUpper(text[:1]), text[1:])
 }
 
 // read reads and splits a file. check refuses one that others may write.

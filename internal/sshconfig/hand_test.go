@@ -36,6 +36,18 @@ func TestHandMadeConfigurationsAgreeWithSSH(t *testing.T) {
 	}
 }
 
+// TestIntendedDifferences keeps the list of differences true.
+func TestIntendedDifferences(t *testing.T) {
+	requireSSH(t)
+	for _, s := range readScenarios(t, "testdata/differences.txt") {
+		t.Run(strings.ReplaceAll(s.name, " ", "_"), func(t *testing.T) {
+			if s.compare(t) == "" {
+				t.Errorf("ssh agrees\n%s", s.text())
+			}
+		})
+	}
+}
+
 // lineEnds are the bytes that an editor would not show.
 var lineEnds = strings.NewReplacer(`\t`+"\n", "\t\n", `\r`+"\n", "\r\n", `\f`+"\n", "\f\n", `\0`, "\x00")
 

@@ -63,8 +63,8 @@ func mustResolve(t *testing.T, config, host string) *Resolved {
 	return r
 }
 
-func TestOptionsAreTyped(t *testing.T) {
-	r := mustResolve(t, `
+// typedConfig sets options of every type.
+const typedConfig = `
 Host box
   HostName %h.example.org
   User ann
@@ -105,7 +105,10 @@ Host box
   PasswordCommand pass show %h
   OTPCommand none
   IPQoS none ef
-`, "box")
+`
+
+func TestOptionsAreTyped(t *testing.T) {
+	r := mustResolve(t, typedConfig, "box")
 	want := Options{
 		Original: "box", HostName: "box.example.org", User: "ann", Port: 22, Tag: "work",
 	}
@@ -408,7 +411,7 @@ func TestHosts(t *testing.T) {
 
 func TestLoadSaysWhatItCannotOpen(t *testing.T) {
 	_, err := Load("/nonexistent/config", hermeticEnv("/home/me"))
-	want := "Can't open user config file /nonexistent/config: no such file or directory"
+	want := "Can't open user config file /nonexistent/config: No such file or directory"
 	if err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}

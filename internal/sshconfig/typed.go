@@ -1,6 +1,7 @@
 package sshconfig
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -152,7 +153,7 @@ func (f *final) authOptions(o *Options) error {
 	pubkey := f.num[kwPubkeyAuthentication]
 	o.Auth = Auth{
 		IdentityFilesSet: f.vals[kwIdentityFile].set, IdentitiesOnly: f.on(kwIdentitiesOnly),
-		PreferredAuthentications: defaultMethods,
+		PreferredAuthentications: slices.Clone(defaultMethods),
 		Publickey:                pubkey != pubkeyNo,
 		UnboundPubkey:            pubkey&pubkeyUnbound != 0, HostboundPubkey: pubkey&pubkeyHostBound != 0,
 		Password:       f.on(kwPasswordAuthentication),
