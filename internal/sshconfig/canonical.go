@@ -145,7 +145,7 @@ func (p *pass) canonicalize() error {
 		return nil
 	}
 	// The names that a proxy resolves need not be known here.
-	cname, err := p.env.LookupHost(p.ctx, network(p.family()), p.host)
+	cname, err := p.lookup(p.host)
 	if err != nil {
 		if p.direct() {
 			return &lookupError{p.host, err}
@@ -212,7 +212,7 @@ func (p *pass) notFound() error {
 
 // tryCanonical takes name for the host when it resolves. name ends in a dot.
 func (p *pass) tryCanonical(name string, mode int64) bool {
-	cname, err := p.env.LookupHost(p.ctx, network(p.family()), name)
+	cname, err := p.lookup(name)
 	if err != nil {
 		return false
 	}

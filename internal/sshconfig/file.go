@@ -174,40 +174,54 @@ const maxDepth = 16
 // include returns a file that an Include names, nil when it does not exist.
 func (f *Files) include(name string) (*file, error) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if one, ok := f.files[name]; ok {
-		return one, fileErr(one)
+	one, ok := f.files[name]
+	f.mu.Unlock()
+	if !ok {
+		one = f.keep(name, f.readIncluded(name))
 	}
-	one, err := f.read(name, true)
-	if errors.Is(err, fs.ErrNotExist) {
-		one, err = nil, nil
+	if one == nil {
+		return nil, nil
 	}
-	if err != nil {
-		one = &file{name: name, err: err}
-	}
-	f.files[name] = one
-	return one, fileErr(one)
+	return one, one.err
 }
 
-func fileErr(f *file) error {
-	if f == nil {
+// readIncluded reads a file; it is nil when there is none.
+func (f *Files) readIncluded(name string) *file {
+	one, err := f.read(name, true)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return f.err
+	if err != nil {
+		return &file{name: name, err: err}
+	}
+	return one
+}
+
+// keep stores a file, unless somebody else was faster, and returns the one that
+// is stored.
+func (f *Files) keep(name string, one *file) *file {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if first, ok := f.files[name]; ok {
+		return first
+	}
+	f.files[name] = one
+	return one
 }
 
 // expandGlob lists the files that an Include's pattern matches.
-func (f *Files) expandGlob(pattern string) ([]string, error) {
+func (f *Files) expandGlob(pattern string) []string {
+	f.mu.Lock()
+	names, ok := f.globs[pattern]
+	f.mu.Unlock()
+	if ok {
+		return names
+	}
+	names = glob(pattern)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if names, ok := f.globs[pattern]; ok {
-		return names, nil
-	}
-	names, err := glob(pattern)
-	if err == nil {
-		f.globs[pattern] = names
-	}
-	return names, err
+	f.globs[pattern] = names
+	return names
 }
 
 // HostBlock is a name that a Host line gives literally.
@@ -269,11 +283,7 @@ func (c *hostCollector) include(arg string, giver giver, depth int) {
 	if err != nil {
 		return
 	}
-	names, err := c.files.expandGlob(path)
-	if err != nil {
-		return
-	}
-	for _, name := range names {
+	for _, name := range c.files.expandGlob(path) {
 		if one, err := c.files.include(name); err == nil && one != nil {
 			c.collect(one, giver, depth+1)
 		}

@@ -40,12 +40,8 @@ func (st *statement) includeWord(w string) error {
 	if err != nil {
 		return st.bad("Unable to expand user config file '%s'", w)
 	}
-	names, err := st.files.expandGlob(path)
-	if err != nil {
-		return st.bad("glob failed for %s.", path)
-	}
 	active := *st.state
-	for _, name := range names {
+	for _, name := range st.files.expandGlob(path) {
 		one, err := st.files.include(name)
 		if err != nil {
 			return st.includeFailure(name, err)
@@ -114,22 +110,18 @@ func (e *Env) includePath(w string, giver giver, t tokens) (string, error) {
 
 // glob lists the files that a pattern matches, sorted by bytes as glob(3) does
 // in the C locale; a name without wildcards matches when it exists.
-func glob(pattern string) ([]string, error) {
-	if !strings.ContainsAny(pattern, `*?[\`) {
-		if _, err := os.Lstat(pattern); err != nil {
-			return nil, nil
+func glob(pattern string) []string {
+	if strings.ContainsAny(pattern, `*?[\`) {
+		names, err := filepath.Glob(strings.ReplaceAll(pattern, "[!", "[^"))
+		if err == nil {
+			return withoutHidden(pattern, names)
 		}
-		return []string{pattern}, nil
-	}
-	names, err := filepath.Glob(strings.ReplaceAll(pattern, "[!", "[^"))
-	if err != nil {
 		// glob(3) takes a malformed pattern literally.
-		if _, err := os.Lstat(pattern); err == nil {
-			return []string{pattern}, nil
-		}
-		return nil, nil
 	}
-	return withoutHidden(pattern, names), nil
+	if _, err := os.Lstat(pattern); err != nil {
+		return nil
+	}
+	return []string{pattern}
 }
 
 // withoutHidden drops names that start with a dot where the pattern does not ask for

@@ -274,7 +274,7 @@ func (st *statement) matchExec(command string, so bool) (bool, error) {
 	if err != nil || !so || st.neverMatch {
 		return false, err
 	}
-	ok, err := st.env.Exec(st.ctx, cmd)
+	ok, err := st.exec(cmd)
 	if err != nil {
 		return false, st.stop("match exec '%s' error: %v", clip(cmd), err)
 	}

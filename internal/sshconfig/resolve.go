@@ -49,10 +49,12 @@ type Resolved struct {
 
 // pass is the state of one resolution.
 type pass struct {
-	ctx   context.Context
 	files *Files
 	env   *Env
 	query *Query
+	// exec and lookup are Env's, bound to the call's context.
+	exec   func(command string) (bool, error)
+	lookup func(name string) (cname string, err error)
 
 	vals                          [numKeywords]value
 	localForwards, remoteForwards []forward
@@ -85,7 +87,11 @@ func (p *pass) warn(text string) {
 // Resolve answers for one destination. Its errors are *Error, *BadLines (which
 // unwraps to *Error), or those of Env.
 func (f *Files) Resolve(ctx context.Context, q Query) (*Resolved, error) {
-	p := &pass{ctx: ctx, files: f, env: &f.env, query: &q, host: q.Host, original: q.Host}
+	p := &pass{files: f, env: &f.env, query: &q, host: q.Host, original: q.Host}
+	p.exec = func(command string) (bool, error) { return f.env.Exec(ctx, command) }
+	p.lookup = func(name string) (string, error) {
+		return f.env.LookupHost(ctx, network(p.family()), name)
+	}
 	r, err := p.resolve()
 	var s *stop
 	if errors.As(err, &s) {
