@@ -153,7 +153,11 @@ var placeOf = regexp.MustCompile(`^(\S+?):? line (\d+): `)
 // sameLine tells whether two messages are about one line of a file.
 func sameLine(a, b string) bool {
 	x, y := placeOf.FindStringSubmatch(a), placeOf.FindStringSubmatch(b)
-	return x != nil && y != nil && x[1] == y[1] && x[2] == y[2] && x[1] != commandLine
+	if x == nil || y == nil || x[1] != y[1] || x[2] != y[2] {
+		return false
+	}
+	// All overrides are line 0, but nothing follows the first that is wrong.
+	return x[1] != commandLine || !strings.Contains(a, ": Unsupported option ")
 }
 
 func last(s []string) string {
