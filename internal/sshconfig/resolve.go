@@ -3,6 +3,7 @@ package sshconfig
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -42,6 +43,8 @@ type Resolved struct {
 	Options
 	// Warnings are what ssh would print on its standard error and go on.
 	Warnings []string
+	// Trace says how the answer came about, in the words of "ssh -v".
+	Trace []string
 
 	dump string
 	from map[keyword][]Origin
@@ -73,7 +76,13 @@ type pass struct {
 	depth      int
 
 	warnings []string
+	traced   []string
 	argbuf   [16]string
+}
+
+// trace notes a step for "ssh -v".
+func (p *pass) trace(format string, args ...any) {
+	p.traced = append(p.traced, visible(fmt.Sprintf(format, args...)))
 }
 
 // warn notes what ssh would print and go on; once, where ssh says it again in
@@ -120,6 +129,9 @@ func (p *pass) resolve() (*Resolved, error) {
 	if err := p.readRoots(); err != nil {
 		return nil, err
 	}
+	if p.wantFinal {
+		p.trace("configuration requests final Match pass")
+	}
 	p.settleCanonical()
 	if err := p.takeHostName(); err != nil {
 		return nil, err
@@ -127,7 +139,12 @@ func (p *pass) resolve() (*Resolved, error) {
 	if err := p.canonicalize(); err != nil {
 		return nil, err
 	}
-	if p.wantFinal || p.vals[kwCanonicalizeHostname].orNumber(canonicalizeNo) != canonicalizeNo {
+	if !p.wantFinal && p.vals[kwCanonicalizeHostname].n != canonicalizeNo {
+		p.trace("hostname canonicalisation enabled, will re-parse configuration")
+		p.wantFinal = true
+	}
+	if p.wantFinal {
+		p.trace("re-parsing configuration")
 		p.final = true
 		p.vals[kwHostName].s, p.vals[kwHostName].set = p.host, true
 		if err := p.readRoots(); err != nil {
@@ -166,6 +183,9 @@ func (p *pass) applyOverrides() error {
 // reset forgets a keyword.
 func (p *pass) reset(kw keyword) {
 	p.vals[kw] = value{}
+	if kw == kwIdentityFile || kw == kwCertificateFile {
+		p.class[kw-kwIdentityFile] = nil
+	}
 	if kw == kwProxyJump || kw == kwProxyCommand {
 		p.jump = jumpSpec{}
 		p.vals[kwProxyCommand], p.vals[kwProxyJump] = value{}, value{}
@@ -188,6 +208,7 @@ func (p *pass) readFile(f *file, giver giver, active *bool, depth int) error {
 	if depth > maxDepth {
 		return &stop{fatalf("Too many recursive configuration includes")}
 	}
+	p.trace("Reading configuration data %s", f.name)
 	outer, outerDepth := p.state, p.depth
 	p.state, p.depth = active, depth
 	defer func() { p.state, p.depth = outer, outerDepth }()
@@ -231,7 +252,8 @@ func endedBy(err error, file string, bad []*Error) error {
 // always tells the keywords that matter when their line does not apply.
 func (kw keyword) always() bool {
 	switch kw {
-	case noKeyword, kwHost, kwMatch, kwInclude, kwSyslogFacility, kwStreamLocalBindMask, kwUnsupported:
+	case noKeyword, kwHost, kwMatch, kwInclude, kwSyslogFacility, kwStreamLocalBindMask,
+		kwDeprecated, kwUnsupported:
 		return true
 	}
 	return false
@@ -245,6 +267,7 @@ func (st *statement) setHost() error {
 	words := st.args
 	st.args = nil
 	*st.state = false
+	first := "" // the pattern that matched first
 	for _, w := range words {
 		if w == "" {
 			return st.bad("keyword %s empty argument", lowerASCII(st.key))
@@ -256,10 +279,18 @@ func (st *statement) setHost() error {
 		if !matchPattern(st.host, pattern) {
 			continue
 		}
-		*st.state = !negated
 		if negated {
+			*st.state = false
+			st.trace("%s line %d: Skipping Host block because of negated match for %s", st.file, st.line, pattern)
 			return nil
 		}
+		if !*st.state {
+			first = pattern
+		}
+		*st.state = true
+	}
+	if *st.state {
+		st.trace("%s line %d: Applying options for %s", st.file, st.line, first)
 	}
 	return nil
 }

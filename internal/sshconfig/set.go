@@ -135,6 +135,7 @@ func (st *statement) unknown() error {
 	if _, ok := splitArgs(st.raw, st.argbuf[:0]); !ok {
 		return st.bad("invalid quotes")
 	}
+	st.trace("%s line %d: Ignored unknown option \"%s\"", st.file, st.line, key)
 	return nil
 }
 
@@ -147,7 +148,11 @@ func (st *statement) dispatch() error {
 		return st.setMatch()
 	case kindInclude:
 		return st.setInclude()
-	case kindIgnore, kindDeprecated:
+	case kindIgnore:
+		st.args = nil
+		return nil
+	case kindDeprecated:
+		st.trace("%s line %d: Deprecated option \"%s\"", st.file, st.line, lowerASCII(st.key))
 		st.args = nil
 		return nil
 	case kindUnsupported:
