@@ -2,6 +2,7 @@ package mux
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"slices"
 	"sync"
@@ -159,11 +160,11 @@ func (c *Client) call(ctx context.Context, do call) error {
 	id := c.id
 	c.id++
 	if err := do.send(id); err != nil {
-		return ctxError(ctx, lost(err))
+		return ctxError(ctx, fmt.Errorf("%s: %w", do.name, lost(err)))
 	}
 	body, err := c.c.readPacket()
 	if err != nil {
-		return ctxError(ctx, lost(err))
+		return ctxError(ctx, fmt.Errorf("%s: %w", do.name, lost(err)))
 	}
 	d := &decoder{b: body}
 	kind, gotID := d.uint32(), d.uint32()

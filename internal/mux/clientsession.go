@@ -118,14 +118,13 @@ func (s *ClientSession) message(body []byte, exit *Exit, ttyAllocFailed func()) 
 
 // lost marks an error that means that the master went away.
 func lost(err error) error {
-	var bad *ProtocolError
-	if errors.As(err, &bad) {
-		return err
-	}
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
 		return ErrLost
+	case hasLeft(err):
+		return fmt.Errorf("%w: %w", ErrLost, err)
 	}
-	return fmt.Errorf("%w: %w", ErrLost, err)
+	return err
 }
 
 func isLost(err error) bool { return errors.Is(err, ErrLost) }

@@ -94,8 +94,11 @@ func (c *packetConn) interrupt() {
 	_ = c.conn.SetReadDeadline(time.Unix(1, 0))
 }
 
-// write sends a finished packet.
+// write sends a finished packet. The peer would drop us for one too long.
 func (c *packetConn) write(p []byte) error {
+	if len(p) > 4+maxPacket {
+		return protocolErrorf("message of %d bytes is too long", len(p)-4)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.writeTimeout > 0 {

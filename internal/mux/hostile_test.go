@@ -403,3 +403,18 @@ func TestSilentMaster(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A request that no master would read is not sent.
+func TestRequestTooLong(t *testing.T) {
+	c := attach(t, listenAndServe(t, &shellHandler{}))
+	null := openNull(t)
+	r := &SessionRequest{Command: strings.Repeat("x", maxPacket)}
+	_, err := c.Session(testContext(t), r, [3]*os.File{null, null, null})
+	var bad *ProtocolError
+	if !errors.As(err, &bad) || errors.Is(err, ErrLost) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := c.Alive(testContext(t)); err != nil {
+		t.Error("after that:", err)
+	}
+}

@@ -2,6 +2,7 @@ package mux
 
 import (
 	"context"
+	"io"
 	"net"
 	"os"
 	"testing"
@@ -68,4 +69,27 @@ func serve(t testing.TB, h Handler, cfg ServerConfig) (client *net.UnixConn, wai
 		}
 	})
 	return theirs, wait
+}
+
+// echoListener sends back what it gets.
+func echoListener(t testing.TB, network, addr string) net.Listener {
+	t.Helper()
+	l, err := net.Listen(network, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				_, _ = io.Copy(conn, conn)
+			}()
+		}
+	}()
+	return l
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -17,6 +18,9 @@ import (
 // A loopUpstream has channels that send back what they get, needs no server
 // and refuses the kind "refused".
 type loopUpstream struct {
+	done chan struct{}                                    // nil for a connection that stays
+	open func() (ssh.Channel, <-chan *ssh.Request, error) // newLoopChannel when nil
+
 	mu     sync.Mutex
 	accept func(ssh.NewChannel)
 	closed bool
@@ -25,6 +29,9 @@ type loopUpstream struct {
 func (u *loopUpstream) OpenChannel(_ context.Context, kind string, _ []byte) (ssh.Channel, <-chan *ssh.Request, error) {
 	if kind == "refused" {
 		return nil, nil, &ssh.OpenChannelError{Reason: ssh.Prohibited, Message: "by law"}
+	}
+	if u.open != nil {
+		return u.open()
 	}
 	return newLoopChannel()
 }
@@ -35,6 +42,8 @@ func (u *loopUpstream) Listen(_ context.Context, l RemoteListen, accept func(ssh
 	u.accept = accept
 	return 4711, func() error { return nil }, nil
 }
+
+func (u *loopUpstream) Done() <-chan struct{} { return u.done }
 
 func (u *loopUpstream) Close() error {
 	u.mu.Lock()
@@ -228,3 +237,50 @@ func (c *testNewChannel) Reject(_ ssh.RejectionReason, message string) error {
 }
 func (c *testNewChannel) ChannelType() string { return "fwd" }
 func (c *testNewChannel) ExtraData() []byte   { return []byte("xyz") }
+
+// The loss of the shared connection drops an idle client.
+func TestProxyUpstreamLost(t *testing.T) {
+	ours, theirs := socketPair(t)
+	up := &loopUpstream{done: make(chan struct{})}
+	result := make(chan error, 1)
+	go func() { result <- serveProxy(context.Background(), ours, up, slog.New(slog.DiscardHandler)) }()
+	close(up.done)
+	expectEnd(t, theirs, "after the loss")
+	if err := <-result; err != nil && !hasLeft(err) {
+		t.Error(err)
+	}
+}
+
+// stuckChannel takes no data.
+type stuckChannel struct {
+	*loopChannel
+	ctx    context.Context
+	closed context.CancelFunc
+}
+
+func (c stuckChannel) Write(b []byte) (int, error) { <-c.ctx.Done(); return 0, io.EOF }
+func (c stuckChannel) Close() error                { c.closed(); return c.loopChannel.Close() }
+
+// A client's close gets through in the end to a server that takes no data.
+func TestProxyCloseGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		up := &loopUpstream{open: func() (ssh.Channel, <-chan *ssh.Request, error) {
+			ch, reqs, err := newLoopChannel()
+			ctx, closed := context.WithCancel(context.Background())
+			return stuckChannel{ch.(*loopChannel), ctx, closed}, reqs, err
+		}}
+		result := make(chan error, 1)
+		go func() { result <- serveProxy(t.Context(), ours, up, slog.New(slog.DiscardHandler)) }()
+		start := time.Now()
+		_, _ = theirs.Write(unhex(t, proxyOpen))
+		expect(t, theirs, "open", unhex(t, proxyConfirmed))
+		_, _ = theirs.Write(unhex(t, "0000000d 00 5e 00000000 00000003 'abc' 00000006 00 61 00000000"))
+		expect(t, theirs, "close", unhex(t, "00000006 00 60 00000005 00000006 00 61 00000005"))
+		if waited := time.Since(start); waited != closeGrace {
+			t.Errorf("closed after %v", waited)
+		}
+		theirs.Close()
+		<-result
+	})
+}

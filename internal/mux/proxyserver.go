@@ -45,11 +45,12 @@ type globalRequest struct {
 }
 
 // serveProxy serves a client that was told that it may speak. It returns when
-// the client is gone or broke the protocol, or ctx ended by which conn's
-// reading was interrupted; conn and up are then closed. Only what waits for the
+// the client is gone or broke the protocol, the shared connection is lost or
+// ctx ends; conn and up are then closed. Only what waits for the
 // server to close a channel may outlive it.
 func serveProxy(ctx context.Context, conn net.Conn, up Upstream, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	s := &proxyServer{
 		up:        up,
 		c:         newProxyConn(conn),
@@ -58,14 +59,26 @@ func serveProxy(ctx context.Context, conn net.Conn, up Upstream, log *slog.Logge
 		channels:  make(map[uint32]*proxyChannel),
 		listeners: make(map[RemoteListen]func() error),
 	}
+	// A write to a client that does not read ends with this, too.
+	context.AfterFunc(ctx, func() { _ = conn.Close() })
 	s.wg.Go(func() { s.serveGlobals(ctx) })
+	s.wg.Go(func() {
+		select {
+		case <-up.Done():
+			cancel()
+		case <-ctx.Done():
+		}
+	})
 	err := s.read(ctx)
 	cancel()
 	close(s.globals)
 	_ = conn.Close()
 	s.shutDown()
 	s.wg.Wait()
-	return errors.Join(err, up.Close())
+	if cerr := up.Close(); cerr != nil {
+		log.Warn("proxy client's hold on its connection", "err", cerr)
+	}
+	return err
 }
 
 // shutDown ends all channels and listeners.

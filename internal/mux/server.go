@@ -198,7 +198,7 @@ func (s *server) request(ctx context.Context, body []byte) (reply, error) {
 	case reqTerminate:
 		return s.terminate(ctx, id), nil
 	case reqStopListening:
-		return answer(id, s.h.StopListening(ctx, s.peer)), nil
+		return s.stopListening(ctx, id), nil
 	case reqProxy:
 		return s.proxy(ctx, id)
 	}
@@ -226,7 +226,15 @@ func (s *server) forward(ctx context.Context, kind, id uint32, d *decoder) (repl
 	return answer(id, err), nil
 }
 
+func (s *server) stopListening(ctx context.Context, id uint32) reply {
+	ctx, done := s.watch(ctx)
+	defer done()
+	return answer(id, s.h.StopListening(ctx, s.peer))
+}
+
 func (s *server) alive(ctx context.Context, id uint32) reply {
+	ctx, done := s.watch(ctx)
+	defer done()
 	pid, err := s.h.Alive(ctx)
 	if err != nil {
 		return answer(id, err)
@@ -252,7 +260,9 @@ func (s *server) info(ctx context.Context, id uint32, d *decoder) (reply, error)
 	if d.err != nil {
 		return reply{}, protocolErrorf("info: %v", d.err)
 	}
-	status, text := uint32(1), ""
+	ctx, done := s.watch(ctx)
+	defer done()
+	status := uint32(1)
 	text, err := s.h.Info(ctx, s.peer, name)
 	if err != nil {
 		status, text = 0, err.Error()

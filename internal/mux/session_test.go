@@ -1,6 +1,8 @@
 package mux
 
 import (
+	"context"
+	"errors"
 	"io"
 	"os"
 	"testing"
@@ -55,4 +57,75 @@ func TestSessionRoundTrip(t *testing.T) {
 	if err := wait(); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestHold(t *testing.T) {
+	conn, _ := serve(t, &shellHandler{}, ServerConfig{})
+	c, err := NewClient(testContext(t), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	held := make(chan error, 1)
+	go func() { held <- c.Hold(ctx) }()
+	cancel()
+	if err := <-held; !errors.Is(err, context.Canceled) {
+		t.Errorf("Hold = %v", err)
+	}
+
+	ours, theirs := socketPair(t)
+	_, _ = theirs.Write(unhex(t, goldenHelloInfo))
+	if c, err = NewClient(testContext(t), ours); err != nil {
+		t.Fatal(err)
+	}
+	theirs.Close()
+	if err := c.Hold(testContext(t)); !errors.Is(err, ErrLost) {
+		t.Errorf("Hold = %v", err)
+	}
+}
+
+// BenchmarkSession measures what the protocol costs a session.
+func BenchmarkSession(b *testing.B) {
+	path := listenAndServe(b, &shellHandler{openSession: func(_ context.Context, _ *SessionRequest, fds [3]*os.File) (Session, error) {
+		return funcSession(func(context.Context, func()) (Exit, error) {
+			defer closeFiles(fds[:])
+			return Exit{Known: true, Status: 1}, nil
+		}), nil
+	}})
+	null := openNull(b)
+	for b.Loop() {
+		if err := oneSession(path, null); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkProxy measures the data path of proxy mode, there and back.
+func BenchmarkProxy(b *testing.B) {
+	conn, wait := serveTestProxy(b)
+	open := unhex(b, proxyOpen)
+	open[19], open[24] = 0x10, 0x80 // a window of 1 MiB, packets of 32 KiB
+	_, _ = conn.Write(open)
+	expect(b, conn, "open", unhex(b, proxyConfirmed))
+	const size = 16 << 10
+	packet := newProxyPacket(sshData).uint32(0).uint32(size).raw(make([]byte, size)).packet()
+	client := newProxyConn(conn)
+	b.SetBytes(size)
+	for b.Loop() {
+		if _, err := conn.Write(packet); err != nil {
+			b.Fatal(err)
+		}
+		for got := 0; got < size; {
+			p, err := client.readPacket()
+			if err != nil {
+				b.Fatal(err)
+			}
+			if p[0] == sshData {
+				got += len(p) - 9
+			}
+		}
+		_ = client.write(newProxyPacket(sshWindowAdjust).uint32(0).uint32(size).packet())
+	}
+	conn.Close()
+	_ = wait()
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,7 +27,8 @@ func identify(path string) (fileID, error) {
 // moveInto gives the socket at temp the name path, replacing a stale socket
 // but nothing else.
 func moveInto(temp, path string) error {
-	for range 3 { // each round another process may have been faster
+	defer lockDir(filepath.Dir(path))()
+	for range 3 { // each round a process without our lock may have been faster
 		err := moveExclusive(temp, path)
 		if !errors.Is(err, os.ErrExist) {
 			return err
@@ -35,6 +38,23 @@ func moveInto(temp, path string) error {
 		}
 	}
 	return &InUseError{Path: path, Live: true}
+}
+
+// lockDir keeps others of us from replacing sockets in dir at the same time.
+// It gives up after a second, or where directories cannot be locked: the lock
+// makes a race that hardly ever happens impossible, no more.
+func lockDir(dir string) (unlock func()) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return func() {}
+	}
+	for range 100 {
+		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != unix.EWOULDBLOCK {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return func() { _ = f.Close() }
 }
 
 // moveExclusive fails with os.ErrExist when there is something at path.
@@ -62,13 +82,10 @@ func lacksHardLinks(err error) bool {
 }
 
 // removeStale removes a socket that refuses connections. The file is moved
-// aside first and looked at again: if another process has put its own there in
-// the meantime, it goes back.
+// aside first and tried again: if somebody has put a live one there in the
+// meantime, it goes back. (Comparing inodes would not do: they are reused at
+// once.)
 func removeStale(path string) error {
-	seen, err := identify(path)
-	if err != nil {
-		return ignoreMissing(err)
-	}
 	if err := isStale(path); err != nil {
 		return ignoreMissing(err)
 	}
@@ -77,7 +94,7 @@ func removeStale(path string) error {
 		return ignoreMissing(err)
 	}
 	defer os.Remove(aside)
-	if now, err := identify(aside); err == nil && now != seen {
+	if isStale(aside) != nil {
 		_ = os.Link(aside, path)
 		return &InUseError{Path: path, Live: true}
 	}

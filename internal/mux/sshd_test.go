@@ -119,15 +119,17 @@ func (s *testServer) dial(t testing.TB) *testUpstream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := &testUpstream{Conn: conn, accept: make(map[RemoteListen]func(ssh.NewChannel))}
+	u := &testUpstream{Conn: conn, done: make(chan struct{}), accept: make(map[RemoteListen]func(ssh.NewChannel))}
 	go ssh.DiscardRequests(reqs)
 	go u.dispatch(chans)
+	go func() { _ = conn.Wait(); close(u.done) }()
 	return u
 }
 
 // testUpstream shares one x/crypto connection among proxy clients.
 type testUpstream struct {
 	ssh.Conn
+	done chan struct{}
 
 	mu     sync.Mutex
 	accept map[RemoteListen]func(ssh.NewChannel)
@@ -137,6 +139,8 @@ type testUpstream struct {
 func (u *testUpstream) OpenChannel(_ context.Context, kind string, extra []byte) (ssh.Channel, <-chan *ssh.Request, error) {
 	return u.Conn.OpenChannel(kind, extra)
 }
+
+func (u *testUpstream) Done() <-chan struct{} { return u.done }
 
 func (u *testUpstream) Close() error {
 	u.mu.Lock()

@@ -135,29 +135,6 @@ func stdioDialer(_ context.Context, r *StdioForwardRequest, fds [2]*os.File) (Se
 	}), nil
 }
 
-// echoListener sends back what it gets.
-func echoListener(t testing.TB, network, addr string) net.Listener {
-	t.Helper()
-	l, err := net.Listen(network, addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				_, _ = io.Copy(conn, conn)
-			}()
-		}
-	}()
-	return l
-}
-
 func TestStockStdioForward(t *testing.T) {
 	path := listenAndServe(t, &shellHandler{openStdio: stdioDialer})
 	l := echoListener(t, "tcp", "127.0.0.1:0")

@@ -19,6 +19,9 @@ type Upstream interface {
 	// that comes of it is given to accept, which does not block. The returned
 	// port is the one chosen for port 0. cancel ends the forward.
 	Listen(ctx context.Context, l RemoteListen, accept func(ssh.NewChannel)) (port uint32, cancel func() error, err error)
+	// Done is closed when the shared connection is lost; the client is then
+	// dropped.
+	Done() <-chan struct{}
 	// Close is called once, when the client has gone and all its channels and
 	// listeners are closed. It must not close the shared connection.
 	Close() error
