@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -128,7 +129,9 @@ func withTimeout(ctx context.Context, limit time.Duration, stage Stage, f func(c
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	conn, err := f(bounded)
-	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+	// The dialer keeps the deadline by itself, a little before the context does.
+	late := bounded.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded)
+	if err != nil && late && ctx.Err() == nil {
 		return nil, &TimeoutError{After: limit.String(), Doing: silence[stage]}
 	}
 	return conn, err
@@ -166,6 +169,9 @@ func (d *dial) handshake(ctx context.Context, nc net.Conn, limit time.Duration) 
 	stage, err := dog.stop()
 	if cause == nil {
 		cause = err
+		if said := h.wire.said(); stage == StageBanner && len(said) > 0 {
+			cause = notSSH(said)
+		}
 	}
 	nc.Close()
 	go func() {
@@ -182,6 +188,7 @@ type handshake struct {
 	ctx  context.Context
 	dog  *watchdog
 	wire *wire
+	ssh  bool // the server has identified itself; the reader's own
 	keys *keyChecker
 	auth *authenticator
 	set  *identity.Set
@@ -276,10 +283,12 @@ func (h *handshake) nextMethod(c *ssh.ClientAuthContext) (ssh.AuthMethod, error)
 	return h.auth.next(c)
 }
 
-// heard moves from waiting for the identification to the key exchange at the
-// server's first bytes, and renews the bound of an authentication.
+// heard moves from waiting for the identification to the key exchange, and
+// renews the bound of an authentication.
 func (h *handshake) heard() {
-	h.dog.heard()
+	if h.ssh = h.ssh || looksLikeSSH(h.wire.said()); h.ssh {
+		h.dog.heard()
+	}
 }
 
 // explain words an error of the library with what we know.
@@ -299,7 +308,7 @@ func (h *handshake) explain(stage Stage, err error) error {
 		return h.auth.failure(libraryError(err))
 	case stage == StageBanner || !looksLikeSSH(h.wire.said()):
 		if said := h.wire.said(); len(said) > 0 {
-			return fmt.Errorf("not an SSH server: it said %q", said[:min(len(said), 64)])
+			return notSSH(said)
 		}
 		return fmt.Errorf("closed the connection before saying anything (%w)", libraryError(err))
 	}

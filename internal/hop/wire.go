@@ -16,8 +16,10 @@ type wire struct {
 	in, out atomic.Int64
 	heard   func() // called after each read that brought something
 
+	// state: guarded by mu
 	mu    sync.Mutex
 	first []byte
+	cause error // of the first Write that failed
 }
 
 func (w *wire) Read(p []byte) (int, error) {
@@ -30,12 +32,33 @@ func (w *wire) Read(p []byte) (int, error) {
 			w.heard()
 		}
 	}
+	if err != nil {
+		err = w.reason(err)
+	}
 	return n, err
+}
+
+// reason is why a Read failed. The library closes the connection when a Write
+// fails, and then reports what the Read says: the Write's error is the cause.
+func (w *wire) reason(err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.cause != nil {
+		return w.cause
+	}
+	return err
 }
 
 func (w *wire) Write(p []byte) (int, error) {
 	n, err := w.Conn.Write(p)
 	w.out.Add(int64(n))
+	if err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.cause == nil {
+			w.cause = err
+		}
+	}
 	return n, err
 }
 
