@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 
 	"sallyport/internal/api"
@@ -37,7 +38,7 @@ func (f face) name() string {
 func (a *App) ssh(f face, args []string) int {
 	private := false
 	if f == faceSally {
-		args, private = cutFlag(args, "--no-daemon")
+		args, private = sshargs.CutLong(args, "--no-daemon")
 	}
 	inv, err := sshargs.Parse(args)
 	if err != nil {
@@ -62,19 +63,6 @@ func (a *App) ssh(f face, args []string) int {
 	}
 	a.voice.complain(errors.New("this flag is not supported by this version"))
 	return exitSSH
-}
-
-// cutFlag takes a flag of ours out of the arguments before the host.
-func cutFlag(args []string, flag string) ([]string, bool) {
-	for i, arg := range args {
-		if arg == flag {
-			return append(args[:i:i], args[i+1:]...), true
-		}
-		if !strings.HasPrefix(arg, "-") {
-			break
-		}
-	}
-	return args, false
 }
 
 func (a *App) usageError(f face, err error) int {
@@ -150,7 +138,9 @@ func (c *sshCommand) resolve(ctx context.Context) error {
 		return err
 	}
 	q := sshconfig.Query{Host: c.inv.Host, Overrides: c.inv.Overrides,
-		Command: strings.Join(c.inv.Command, " "), StdioForward: c.inv.StdioForward != nil}
+		Command: strings.Join(c.inv.Command, " "), StdioForward: c.inv.StdioForward != nil,
+		PrintOnly: c.inv.Action == sshargs.ActionDumpConfig}
+	q.Overrides = c.dropMissingIdentities(q.Overrides)
 	if c.inv.Action == sshargs.ActionDumpConfig {
 		resolved, err := files.Resolve(ctx, q)
 		if err != nil {
@@ -165,6 +155,22 @@ func (c *sshCommand) resolve(ctx context.Context) error {
 	c.voice.setLevel(levelOf(c.options.Log.Level))
 	c.person = c.newPerson()
 	return nil
+}
+
+// dropMissingIdentities leaves out the files of -i that are not there, with a
+// warning, as ssh(1) does.
+func (c *sshCommand) dropMissingIdentities(all []sshconfig.Override) []sshconfig.Override {
+	return slices.DeleteFunc(slices.Clone(all), func(o sshconfig.Override) bool {
+		if o.From != "-i" || strings.Contains(o.Value, "%") || strings.HasPrefix(o.Value, "~") {
+			return false
+		}
+		file := strings.Trim(o.Value, "\"")
+		if _, err := os.Stat(file); err == nil {
+			return false
+		}
+		c.voice.say(levelError, fmt.Sprintf("Warning: Identity file %s not accessible: No such file or directory.", file))
+		return true
+	})
 }
 
 // loadConfig reads the configuration that -F names, or the usual files.

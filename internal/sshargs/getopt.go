@@ -35,6 +35,20 @@ func (s *scanner) flag() (f *flag, value string, ok bool, err error) {
 	return f, s.args[s.next-1], true, nil
 }
 
+// CutLong takes a long option, of which ssh(1) has none, out of the flags
+// before the destination.
+func CutLong(args []string, option string) (rest []string, found bool) {
+	s := &scanner{args: args}
+	for {
+		if s.rest == "" && s.next < len(args) && args[s.next] == option {
+			return append(args[:s.next:s.next], args[s.next+1:]...), true
+		}
+		if _, _, ok, err := s.flag(); !ok || err != nil {
+			return args, false
+		}
+	}
+}
+
 // startWord takes the next word when it holds flags, and steps over a "--".
 func (s *scanner) startWord() bool {
 	if s.next >= len(s.args) {
