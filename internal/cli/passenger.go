@@ -64,11 +64,13 @@ func (c *sshCommand) passenger(ctx context.Context, client *mux.Client) (int, er
 	}
 	restore := func() {}
 	if tty && isTerminal(stdin) {
-		if restore, err = rawMode(stdin); err != nil {
+		raw, err := enterRaw(stdin)
+		if err != nil {
 			return 0, fmt.Errorf("terminal: %w", err)
 		}
-		defer restore()
+		defer raw.leave()
 		defer c.watchWindow(int(pid))()
+		restore = raw.leave
 	}
 	exit, err := s.Wait(ctx, restore)
 	switch {

@@ -61,3 +61,10 @@ func echoOff(tty *os.File) (restore func(), err error) {
 	}
 	return sync.OnceFunc(func() { _ = unix.IoctlSetTermios(fd, setModes, old) }), nil
 }
+
+// notifySuspend sends requests to stop this process.
+func notifySuspend(c chan<- os.Signal) { signal.Notify(c, syscall.SIGTSTP) }
+
+// stopSelf stops this process's group, as Ctrl-Z would; it returns when the
+// shell continues it.
+func stopSelf() { _ = syscall.Kill(0, syscall.SIGSTOP) }

@@ -2,20 +2,71 @@ package cli
 
 import (
 	"os"
+	"os/signal"
 	"sync"
 
 	"golang.org/x/term"
 )
 
-// rawMode puts f into raw mode; the returned function puts it back and may be
-// called more than once.
-func rawMode(f *os.File) (restore func(), err error) {
-	fd := int(f.Fd())
-	state, err := term.MakeRaw(fd)
-	if err != nil {
-		return func() {}, err
+// rawTerminal is the terminal of a session: raw while the session runs, put
+// back when the user suspends it (~^Z) and at the end.
+type rawTerminal struct {
+	fd    int
+	stops chan os.Signal
+	done  chan struct{}
+
+	// state: guarded by mu
+	mu    sync.Mutex
+	saved *term.State // nil once it was left
+}
+
+// enterRaw puts f into raw mode until leave is called.
+func enterRaw(f *os.File) (*rawTerminal, error) {
+	t := &rawTerminal{fd: int(f.Fd()), stops: make(chan os.Signal, 1), done: make(chan struct{})}
+	var err error
+	if t.saved, err = term.MakeRaw(t.fd); err != nil {
+		return nil, err
 	}
-	return sync.OnceFunc(func() { _ = term.Restore(fd, state) }), nil
+	notifySuspend(t.stops)
+	go func() {
+		for {
+			select {
+			case <-t.stops:
+				t.suspend()
+			case <-t.done:
+				return
+			}
+		}
+	}()
+	return t, nil
+}
+
+// suspend stops this process with the terminal as it was, and makes it raw
+// again when the shell continues us.
+func (t *rawTerminal) suspend() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.saved == nil {
+		return
+	}
+	_ = term.Restore(t.fd, t.saved)
+	stopSelf()
+	if saved, err := term.MakeRaw(t.fd); err == nil {
+		t.saved = saved
+	}
+}
+
+// leave puts the terminal back for good. It may be called more than once.
+func (t *rawTerminal) leave() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.saved == nil {
+		return
+	}
+	_ = term.Restore(t.fd, t.saved)
+	t.saved = nil
+	signal.Stop(t.stops)
+	close(t.done)
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

@@ -73,6 +73,18 @@ func (v *voice) setLevel(level int) {
 	v.level = level
 }
 
+// louder changes the level by one, up or down, and returns its name.
+func (v *voice) louder(up bool) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if up {
+		v.level = min(v.level+1, len(logLevels)-1)
+	} else {
+		v.level = max(v.level-1, 0)
+	}
+	return logLevels[v.level]
+}
+
 // say prints one message of a level.
 func (v *voice) say(level int, text string) {
 	v.mu.Lock()

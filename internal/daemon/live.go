@@ -21,6 +21,7 @@ type live struct {
 	route    route.Route
 	incoming *forward.Incoming
 	control  *mux.Listener // nil without a ControlPath
+	stopped  chan struct{} // closed by stopListening
 
 	// state: guarded by mu
 	mu       sync.Mutex
@@ -45,7 +46,7 @@ func (f *openForward) close() error {
 
 // track keeps what belongs to conn until it ends.
 func (s *Server) track(rt route.Route, conn pool.Conn) {
-	l := &live{server: s, conn: conn, route: rt, incoming: forward.NewIncoming(conn), forwards: map[mux.Forward]*openForward{}}
+	l := &live{server: s, conn: conn, route: rt, incoming: forward.NewIncoming(conn), forwards: map[mux.Forward]*openForward{}, stopped: make(chan struct{})}
 	for _, t := range forward.ChannelTypes() {
 		conn.HandleChannels(t, l.incoming.Handle)
 	}
@@ -66,6 +67,23 @@ func (s *Server) liveOf(conn pool.Conn) *live {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lives[conn]
+}
+
+// stopListening takes the control socket away; the master goes with its last
+// session, and those who do nothing but hold it let go.
+func (l *live) stopListening() error {
+	if l.control == nil {
+		return errors.New("no control socket")
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.stopped:
+	default:
+		close(l.stopped)
+	}
+	l.server.pool.Drain(l.route.Key())
+	return l.control.Close()
 }
 
 func (l *live) close() {

@@ -22,6 +22,8 @@ type master struct {
 	// shared is true for a client of a control socket, whose forwards belong
 	// to the master; those of a command of ours end with it.
 	shared bool
+	// holds is true for a command that only keeps the master (ssh -N).
+	holds bool
 	// sessions are those under way; they end by themselves with the connection.
 	sessions sync.WaitGroup
 }
@@ -31,10 +33,16 @@ type master struct {
 func (m *master) serve(ctx context.Context, conn *net.UnixConn, peer *mux.Peer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var stopped chan struct{}
+	if l := m.server.liveOf(m.lease.Conn()); l != nil && m.holds {
+		stopped = l.stopped
+	}
 	go func() {
 		select {
 		case <-m.lease.Conn().Done():
 			m.sessions.Wait()
+			cancel()
+		case <-stopped:
 			cancel()
 		case <-ctx.Done():
 		}
@@ -163,11 +171,10 @@ func (m *master) Terminate(context.Context, mux.Peer) (func(), error) {
 // master with the last of them.
 func (m *master) StopListening(context.Context, mux.Peer) error {
 	l := m.server.liveOf(m.lease.Conn())
-	if l == nil || l.control == nil {
-		return errors.New("no control socket")
+	if l == nil {
+		return errors.New("the connection has ended")
 	}
-	m.server.pool.Drain(m.lease.Key())
-	return l.control.Close()
+	return l.stopListening()
 }
 
 // OpenProxy is mux.Handler's.

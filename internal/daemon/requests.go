@@ -67,7 +67,7 @@ func (c client) Attach(ctx context.Context, r *api.Request, ask *api.Asker) (api
 	if err != nil {
 		return nil, apiError(err)
 	}
-	return &attachment{master: &master{server: c.Server, lease: lease}}, nil
+	return &attachment{master: &master{server: c.Server, lease: lease, holds: r.What == "hold"}}, nil
 }
 
 type attachment struct{ master *master }

@@ -118,6 +118,8 @@ type passenger struct {
 	leave   func() // gives the session's seat back
 	streams streams
 	fds     [3]*os.File
+	peer    mux.Peer
+	pid     int // the client's
 }
 
 // Run is mux.Session's.
@@ -137,7 +139,7 @@ func (p *passenger) Run(ctx context.Context, ttyAllocFailed func()) (mux.Exit, e
 			p.say(r)
 		}
 	}()
-	exit, err := p.session.Run(ctx, session.Streams{Stdin: p.streams.in, Stdout: p.streams.out, Stderr: p.streams.err})
+	exit, err := p.session.Run(ctx, session.Streams{Stdin: p.streams.in, Stdout: p.streams.out, Stderr: p.streams.err, Escape: p.escape})
 	p.session.Close()
 	if ctx.Err() == nil {
 		p.explain(exit, err)
