@@ -29,6 +29,49 @@ func TestRandomConfigurationsAgreeWithSSH(t *testing.T) {
 	}
 }
 
+// TestRandomAccountsAgreeWithSSH is the same with names that resolve, and with
+// the user's and the system's file.
+func TestRandomAccountsAgreeWithSSH(t *testing.T) {
+	requireSSH(t)
+	a := newAccount(t)
+	for i := range uint64(*randomCases) / 2 {
+		s := newRandomAccount(*randomSeed+i, a)
+		if diff := s.compare(t); diff != "" {
+			t.Fatalf("seed %d: %s\n%s", *randomSeed+i, diff, s.text())
+		}
+	}
+}
+
+// newRandomAccount makes the account of a seed.
+func newRandomAccount(seed uint64, a *account) *scenario {
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 1)), resolving: true}
+	s := &scenario{account: a, env: []string{"FOO=foo-value", "AGENT_SOCK=/tmp/agent.1", "NAMES=" + g.names()}}
+	user := g.config(1 + g.IntN(12))
+	for range 1 + g.IntN(4) { // what canonicalization goes by, early
+		user = g.spaced(g.pick("CanonicalizeHostname", "CanonicalizeHostname", "Host"), g.pick("yes", "always", "*")) + user
+	}
+	user = g.pick("", "CanonicalDomains example.com real.net\n", "CanonicalDomains real.net\n") + user
+	s.files = []scenarioFile{
+		{"home/.ssh/config", 0o600, user}, {"system", 0o644, g.config(g.IntN(6))},
+		{"inc1.conf", 0o600, "User from1\n"}, {"inc2.conf", 0o600, "Host *.net\nPort 2\n"}, {"inc3.conf", 0o600, "Match final\n"},
+	}
+	s.args = []string{g.pick("web1", "WEB2", "alpha", "db.example.com", "beta.", "x.y.z", "10.0.0.1", "alias")}
+	return s
+}
+
+// names makes a name service.
+func (g *generator) names() string {
+	var out []string
+	for _, name := range []string{"web1", "web2", "alpha", "db", "beta", "alias", "x.y.z"} {
+		for _, domain := range []string{"", ".example.com", ".real.net"} {
+			if g.IntN(3) == 0 {
+				out = append(out, name+domain+"="+g.pick(name+domain, "c-"+name+".real.net", "other.org", "-bad"))
+			}
+		}
+	}
+	return strings.Join(out, " ")
+}
+
 // text shows a scenario in an error.
 func (s *scenario) text() string {
 	var b strings.Builder
@@ -46,6 +89,8 @@ type generator struct {
 	wild      int
 	includes  int
 	canonical bool
+	// resolving allows names to be looked up.
+	resolving bool
 }
 
 // newRandomScenario makes the scenario of a seed.
@@ -232,13 +277,18 @@ func (g *generator) option() (key, value string) {
 	case canonical:
 		// No name may be looked up here.
 		value = "no"
-		if g.canonical {
+		if g.canonical || g.resolving {
 			value = g.pick("no", "yes", "always")
+		}
+	case cnames:
+		value = "none"
+		if g.resolving {
+			value = g.pick("none", "*", "*.example.com:*.real.net", "*:other.org,c-*", "WEB*:*.Real.net x:y")
 		}
 	case domains:
 		value = "none"
-		if !g.canonical {
-			value = g.pick("none", "example.com", "Example.COM other.org.", "a_b")
+		if !g.canonical || g.resolving {
+			value = g.pick("none", "example.com", "Example.COM real.net.", "a_b")
 		}
 	default:
 		values := strings.Split(o.values, "|")
@@ -276,6 +326,7 @@ const (
 	// Canonicalization is either asked for or has domains.
 	canonical = "\x00canonical"
 	domains   = "\x00domains"
+	cnames    = "\x00cnames"
 )
 
 // optionPool holds keywords with values parted by "|"; quote allows quotes and
@@ -338,7 +389,7 @@ var optionPool = []struct {
 	{"StreamLocalBindMask", "0177|077|0|644|0777x", true},
 	{"FingerprintHash", "md5|sha256|SHA512|sha1", true},
 	{"CanonicalDomains", domains, true},
-	{"CanonicalizePermittedCNAMEs", "none", true},
+	{"CanonicalizePermittedCNAMEs", cnames, true},
 	{"AddKeysToAgent", "yes|no|ask|confirm|confirm 5m|1h|30", true},
 	{"Ciphers MACs KexAlgorithms HostKeyAlgorithms CASignatureAlgorithms PubkeyAcceptedAlgorithms PubkeyAcceptedKeyTypes HostbasedAcceptedAlgorithms HostbasedKeyTypes", lists, true},
 	{"GSSAPIKexAlgorithms", "gss-gex-sha1-|gss-group14-sha256-,gss-nistp256-sha256-", true},
