@@ -207,7 +207,23 @@ func (c *sshCommand) session(ctx context.Context) (int, error) {
 	if err := c.localCommand(); err != nil {
 		return 0, err
 	}
-	return c.ride(ctx, client)
+	code, err := c.ride(ctx, client)
+	if err == nil && code == exitSSH && !c.private && c.daemonGone(ctx) {
+		return 0, errDaemonEnded
+	}
+	return code, err
+}
+
+// errDaemonEnded explains a session without an exit status.
+var errDaemonEnded = errors.New("the daemon ended, and this session with it")
+
+// daemonGone reports whether the daemon that had our session has ended.
+func (c *sshCommand) daemonGone(ctx context.Context) bool {
+	conn, err := c.dialDaemon(ctx)
+	if err == nil {
+		conn.Close()
+	}
+	return errors.Is(err, errNoDaemon)
 }
 
 // daemon connects to whatever will own the connection.
