@@ -1,6 +1,94 @@
 package main_test
 
-// roleVariable makes a copy of the test binary play a part, as another user.
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"sallyport/internal/sshtest"
+)
+
+// roleVariable makes a copy of the test binary play a part, mostly as another
+// user: "connect" or "listen", with the socket's path as the argument.
 const roleVariable = "SALLY_E2E_ROLE"
 
-func play(role string) int { return 2 }
+func play(role string) int {
+	path := os.Args[len(os.Args)-1]
+	switch role {
+	case "connect":
+		return playConnect(path)
+	case "listen":
+		return playListen(path)
+	}
+	return 2
+}
+
+// playConnect asks the daemon at path for its status and prints what comes.
+func playConnect(path string) int {
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		fmt.Println("not connected:", errors.Unwrap(err))
+		return 1
+	}
+	defer conn.Close()
+	request := `{"version":1,"op":"status"}`
+	conn.SetDeadline(time.Now().Add(soon))
+	conn.Write(append([]byte{0, 0, 0, byte(len(request))}, request...))
+	answer, err := io.ReadAll(conn)
+	if err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		fmt.Println("no end:", err)
+	}
+	fmt.Printf("connected: %q\n", answer)
+	return 0
+}
+
+// playListen prepares a runtime directory and tells of each connection.
+func playListen(path string) int {
+	err := os.Mkdir(filepath.Dir(path), 0o755)
+	l, errListen := net.Listen("unix", path)
+	if err = errors.Join(err, errListen, os.Chmod(path, 0o777)); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println("ready")
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return 1
+		}
+		fmt.Println("caught one")
+		conn.Close()
+	}
+}
+
+// actor is a command that plays a role with a path as somebody else, or as
+// ourselves when account is nil.
+func actor(t testing.TB, account *sshtest.Account, role, path string) *exec.Cmd {
+	t.Helper()
+	copied := filepath.Join(filepath.Dir(program), "actor")
+	if _, err := os.Stat(copied); err != nil {
+		self, err := os.Executable()
+		if err == nil {
+			var text []byte
+			if text, err = os.ReadFile(self); err == nil {
+				err = os.WriteFile(copied, text, 0o755)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(copied, path)
+	if account != nil {
+		cmd = account.Command(t, copied, path)
+	}
+	cmd.Env = append(cmd.Env, roleVariable+"="+role)
+	return cmd
+}
