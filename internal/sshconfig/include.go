@@ -9,7 +9,7 @@ import (
 
 // setInclude reads files in the place of the line.
 func (st *statement) setInclude() error {
-	if st.file == commandLine {
+	if st.cmdline {
 		return fatalf("Include directive not supported as a command-line option")
 	}
 	// Reading goes on in other statements, which use the argument buffer.

@@ -21,7 +21,7 @@ func (st *statement) setJump() error {
 	if err != nil {
 		return st.bad("Invalid ProxyJump \"%s\"", spec)
 	}
-	if st.file == commandLine {
+	if st.cmdline {
 		if msg := unsafeHop(j, st.env); msg != "" {
 			return st.bad("Invalid ProxyJump \"%s\": %s", spec, msg)
 		}

@@ -7,7 +7,7 @@ import (
 
 // setMatch evaluates a Match line. readconf.c: match_cfg_line.
 func (st *statement) setMatch() error {
-	if st.file == commandLine {
+	if st.cmdline {
 		return fatalf("Host directive not supported as a command-line option")
 	}
 	st.args = nil

@@ -124,6 +124,7 @@ func oracleErrors(s string) string {
 			continue
 		}
 		line = functionPrefix.ReplaceAllString(line, "")
+		line = strings.ReplaceAll(line, "(null)", "") // a C string that is missing
 		if line == "failed" || line == "invalid environment variable expansion" {
 			continue // the line before has said why
 		}

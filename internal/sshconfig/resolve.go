@@ -168,7 +168,7 @@ func (p *pass) applyOverrides() error {
 		}
 		st := statement{
 			pass: p, kw: kw, key: o.Keyword, raw: o.Value,
-			file: commandLine, from: o.From, active: true, giver: giverUser,
+			file: commandLine, cmdline: true, from: o.From, active: true, giver: giverUser,
 		}
 		if o.From == "-i" {
 			st.giver = giverFlag
@@ -261,7 +261,7 @@ func (kw keyword) always() bool {
 
 // setHost decides whether the lines that follow apply.
 func (st *statement) setHost() error {
-	if st.file == commandLine {
+	if st.cmdline {
 		return fatalf("Host directive not supported as a command-line option")
 	}
 	words := st.args

@@ -24,7 +24,9 @@ type statement struct {
 	args []string
 	file string
 	line int
-	from string // an override's origin
+	// cmdline is set for an override, and from is its origin.
+	cmdline bool
+	from    string
 	// active tells whether the line applies to the host; lines that do not
 	// are only checked.
 	active bool
@@ -62,7 +64,7 @@ func (st *statement) stop(format string, args ...any) error {
 }
 
 func (st *statement) origin() Origin {
-	if st.from != "" || st.file == commandLine {
+	if st.cmdline {
 		return Origin{From: st.from}
 	}
 	return Origin{File: st.file, Line: st.line}

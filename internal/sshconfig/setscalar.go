@@ -247,10 +247,9 @@ func (st *statement) setTunnelDevice() error {
 	if !both {
 		remote = "any"
 	}
-	l, ok := tunnelUnit(local)
-	r, ok2 := tunnelUnit(remote)
-	// A bad local unit fails only when the remote one was read, as in ssh.
-	if !ok || !ok2 {
+	l, okLocal := tunnelUnit(local)
+	r, okRemote := tunnelUnit(remote)
+	if !okLocal || !okRemote {
 		return st.bad("Bad tun device.")
 	}
 	st.pair(l, r)
