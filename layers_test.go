@@ -4,6 +4,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -74,6 +75,37 @@ func TestLayers(t *testing.T) {
 	for pkg := range layers {
 		if !seen[pkg] {
 			t.Errorf("package %s is in the table and not in the tree", pkg)
+		}
+	}
+}
+
+// TestLayersDocument holds the table in docs/architecture.md against layers.
+func TestLayersDocument(t *testing.T) {
+	document, err := os.ReadFile("docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]bool{}
+	for line := range strings.Lines(string(document)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		pkg := strings.Trim(strings.TrimSpace(cells[0]), "`")
+		allowed, known := layers[pkg]
+		if len(cells) != 4 || !known {
+			continue
+		}
+		told[pkg] = true
+		var may []string
+		if text := strings.TrimSpace(cells[3]); text != "–" {
+			may = strings.Split(text, ", ")
+		}
+		slices.Sort(may)
+		if want := slices.Sorted(slices.Values(allowed)); !slices.Equal(may, want) {
+			t.Errorf("%s may import %v in the document and %v in layers", pkg, may, want)
+		}
+	}
+	for pkg := range layers {
+		if !told[pkg] {
+			t.Errorf("package %s is in layers and not in the document", pkg)
 		}
 	}
 }
