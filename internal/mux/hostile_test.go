@@ -418,3 +418,35 @@ func TestRequestTooLong(t *testing.T) {
 		t.Error("after that:", err)
 	}
 }
+
+// The client's shell shares the descriptors: whatever their flags, they stay.
+func TestFlagsStay(t *testing.T) {
+	for _, refuse := range []error{nil, errors.New("no"), Refused{"no"}} {
+		path := listenAndServe(t, &shellHandler{openSession: func(_ context.Context, _ *SessionRequest, fds [3]*os.File) (Session, error) {
+			return funcSession(func(context.Context, func()) (Exit, error) {
+				closeFiles(fds[:])
+				return Exit{}, nil
+			}), refuse
+		}})
+		for _, nonblock := range []bool{false, true} {
+			var p [2]int
+			if err := unix.Pipe(p[:]); err != nil {
+				t.Fatal(err)
+			}
+			if err := unix.SetNonblock(p[1], nonblock); err != nil {
+				t.Fatal(err)
+			}
+			before, _ := unix.FcntlInt(uintptr(p[1]), unix.F_GETFL, 0)
+			w := os.NewFile(uintptr(p[1]), "shared")
+			s, err := attach(t, path).Session(testContext(t), &SessionRequest{}, [3]*os.File{w, w, w})
+			if err == nil {
+				_, _ = s.Wait(testContext(t), nil)
+			}
+			if after, _ := unix.FcntlInt(uintptr(p[1]), unix.F_GETFL, 0); after != before {
+				t.Errorf("%v: flags %#x became %#x", refuse, before, after)
+			}
+			w.Close()
+			_ = unix.Close(p[0])
+		}
+	}
+}

@@ -12,7 +12,7 @@ import (
 )
 
 // testTimeout bounds whatever a test waits for; no test is right because of it.
-const testTimeout = 20 * time.Second
+const testTimeout = 60 * time.Second
 
 func testContext(t testing.TB) context.Context {
 	t.Helper()

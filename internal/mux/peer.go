@@ -29,18 +29,52 @@ func (p Peer) WantsNoSession() bool {
 	return err == nil && wantsNoSession(argv)
 }
 
+// ControlCommand is the command of an ssh that was started with -O, such as
+// "check"; "" for any other, and when the command line cannot be read. The
+// protocol does not tell a check from the greeting of a session.
+func (p Peer) ControlCommand() string {
+	if p.PID <= 0 {
+		return ""
+	}
+	argv, err := commandLine(p.PID)
+	if err != nil {
+		return ""
+	}
+	return controlCommand(argv)
+}
+
 // sshFlagsWithValue are the letters of ssh(1) that take a value.
 const sshFlagsWithValue = "BDEFIJLOPQRSWbceilmopw"
 
-// wantsNoSession reads a command line as ssh's getopt does: flags may be
-// bundled, stand before and after the destination, and end at the command.
+// wantsNoSession tells whether a command line has -N or its long form.
 func wantsNoSession(argv []string) bool {
+	none := false
+	eachFlag(argv, func(flag rune, value string) {
+		none = none || flag == 'N' || flag == 'o' && isSessionTypeNone(value)
+	})
+	return none
+}
+
+// controlCommand is the value of -O.
+func controlCommand(argv []string) (command string) {
+	eachFlag(argv, func(flag rune, value string) {
+		if flag == 'O' {
+			command = value
+		}
+	})
+	return command
+}
+
+// eachFlag reads a command line as ssh's getopt does: flags may be bundled,
+// stand before and after the destination, and end at the command. value is ""
+// for a flag without one.
+func eachFlag(argv []string, f func(flag rune, value string)) {
 	destination, ended := false, false
 	for i := 1; i < len(argv); i++ {
 		arg := argv[i]
 		if ended || len(arg) < 2 || arg[0] != '-' {
 			if destination || ended {
-				return false // the command, or all that follows "--"
+				return // the command, or all that follows "--"
 			}
 			destination = true
 			continue
@@ -49,24 +83,18 @@ func wantsNoSession(argv []string) bool {
 			ended = true
 			continue
 		}
-		none, valueNext := flagCluster(arg[1:], argv[i+1:])
-		if none {
-			return true
-		}
-		if valueNext {
+		if flagCluster(arg[1:], argv[i+1:], f) {
 			i++
 		}
 	}
-	return false
 }
 
-// flagCluster reads one argument of flags; rest is what follows it.
-func flagCluster(cluster string, rest []string) (none, valueNext bool) {
+// flagCluster reads one argument of flags; rest is what follows it, of which
+// the first may be a value.
+func flagCluster(cluster string, rest []string, f func(flag rune, value string)) (valueNext bool) {
 	for i, flag := range cluster {
-		if flag == 'N' {
-			return true, false
-		}
 		if !strings.ContainsRune(sshFlagsWithValue, flag) {
+			f(flag, "")
 			continue
 		}
 		value := cluster[i+1:]
@@ -74,9 +102,10 @@ func flagCluster(cluster string, rest []string) (none, valueNext bool) {
 		if valueNext && len(rest) > 0 {
 			value = rest[0]
 		}
-		return flag == 'o' && isSessionTypeNone(value), valueNext
+		f(flag, value)
+		return valueNext
 	}
-	return false, false
+	return false
 }
 
 // isSessionTypeNone reads the value of one -o.

@@ -25,14 +25,25 @@ func (s *proxyServer) global(ctx context.Context, d *decoder) error {
 func (s *proxyServer) serveGlobals(ctx context.Context) {
 	for r := range s.globals {
 		ok, answer := s.performGlobal(ctx, r)
-		switch {
-		case !r.wantReply:
-		case ok:
-			_ = s.c.write(newProxyPacket(sshRequestSuccess).raw(answer).packet())
-		default:
-			_ = s.c.write(newProxyPacket(sshRequestFailure).packet())
+		if r.wantReply {
+			_ = s.c.write(globalReply(ok, answer))
 		}
 	}
+}
+
+// globalReply is never shorter than stock clients take, which die of a packet
+// of less than 5 bytes (packet.c: ssh_packet_read_poll2_mux; OpenSSH's masters
+// send proxy clients no global replies). What follows a reply is nothing to
+// whoever expects nothing there.
+func globalReply(ok bool, answer []byte) []byte {
+	kind := byte(sshRequestFailure)
+	if ok {
+		kind = sshRequestSuccess
+	}
+	if len(answer) == 0 {
+		answer = make([]byte, 3)
+	}
+	return newProxyPacket(kind).raw(answer).packet()
 }
 
 // performGlobal does what concerns this client alone. Everything else would

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"sync"
@@ -49,7 +50,9 @@ func Serve(ctx context.Context, conn *net.UnixConn, h Handler, cfg ServerConfig)
 	s := &server{
 		h:   h,
 		log: cfg.Log,
-		c:   &packetConn{conn: conn, partTimeout: cfg.PartTimeout, writeTimeout: cfg.WriteTimeout},
+		// Nobody, until the system tells who.
+		peer: Peer{UID: math.MaxUint32},
+		c:    &packetConn{conn: conn, partTimeout: cfg.PartTimeout, writeTimeout: cfg.WriteTimeout},
 	}
 	if cfg.Peer != nil {
 		s.peer = *cfg.Peer

@@ -11,7 +11,7 @@ const sessionID = 0
 
 // reasonWait is how long, in milliseconds, a client may keep us from writing
 // a reason to its standard error.
-const reasonWait = 2000
+const reasonWait = 1000
 
 // errSessionOver ends the serving of a connection in good order.
 var errSessionOver = errors.New("session is over")

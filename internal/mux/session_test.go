@@ -21,6 +21,7 @@ func pipes(t testing.TB) (fds [3]*os.File, stdin, stdout, stderr *os.File) {
 		if i == 0 {
 			fds[i], ends[i] = r, w
 		}
+		_ = fds[i].Fd() // makes it blocking, as what a shell hands out
 		t.Cleanup(func() { r.Close(); w.Close() })
 	}
 	return fds, ends[0], ends[1], ends[2]
