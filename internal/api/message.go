@@ -107,16 +107,23 @@ type Master struct {
 	State    string    `json:"state"`
 	Since    time.Time `json:"since"`
 	Sessions int       `json:"sessions"`
-	Held     []Holder  `json:"held"`
-	Idle     *int64    `json:"idle_seconds,omitempty"`
-	Expires  *int64    `json:"expires_in_seconds,omitempty"`
-	BytesIn  int64     `json:"bytes_in"`
-	BytesOut int64     `json:"bytes_out"`
-	Server   string    `json:"server_version,omitempty"`
-	HostKey  string    `json:"host_key,omitempty"`
-	Auth     string    `json:"auth_method,omitempty"`
-	Cipher   string    `json:"cipher,omitempty"`
-	Kex      string    `json:"key_exchange,omitempty"`
+	// SessionLimit is how many sessions the server allows on one connection,
+	// 0 while that is not known; Sibling is true for a second connection that
+	// was opened because of it.
+	SessionLimit int  `json:"session_limit,omitempty"`
+	Sibling      bool `json:"sibling,omitempty"`
+	// Control is the control socket that other ssh clients find, "" for none.
+	Control  string   `json:"control_path,omitempty"`
+	Held     []Holder `json:"held"`
+	Idle     *int64   `json:"idle_seconds,omitempty"`
+	Expires  *int64   `json:"expires_in_seconds,omitempty"`
+	BytesIn  int64    `json:"bytes_in"`
+	BytesOut int64    `json:"bytes_out"`
+	Server   string   `json:"server_version,omitempty"`
+	HostKey  string   `json:"host_key,omitempty"`
+	Auth     string   `json:"auth_method,omitempty"`
+	Cipher   string   `json:"cipher,omitempty"`
+	Kex      string   `json:"key_exchange,omitempty"`
 }
 
 // Holder is somebody's hold on a master.

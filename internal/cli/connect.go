@@ -146,7 +146,7 @@ func (c *sshCommand) privateDaemon(ctx context.Context) (*net.UnixConn, func(), 
 	if err != nil {
 		return nil, nil, err
 	}
-	server := daemon.New(daemon.Config{Version: c.Version, Private: true, Louder: c.voice.louder})
+	server := daemon.New(daemon.Config{Version: c.Version, Private: true, Louder: c.voice.louder, Through: c.through})
 	server.Serve(theirs)
 	winch := make(chan os.Signal, 1)
 	notifyWindowChange(winch)

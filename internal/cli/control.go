@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"strings"
 	"syscall"
 
 	"sallyport/internal/mux"
@@ -122,6 +123,8 @@ func (c *sshCommand) control(ctx context.Context) (int, error) {
 	}
 	defer client.Close()
 	switch c.inv.Control {
+	case "proxy":
+		return c.proxied(ctx, client)
 	case "check":
 		pid, err := client.Alive(ctx)
 		if err == nil {
@@ -145,13 +148,23 @@ func (c *sshCommand) control(ctx context.Context) (int, error) {
 	case "cancel":
 		return c.controlForwards(ctx, client, false)
 	case "conninfo", "channels":
-		text, err := client.Info(ctx, c.inv.Control)
+		text, err := client.Info(ctx, strings.Replace(c.inv.Control, "conninfo", "connection", 1))
 		if err == nil {
 			fmt.Fprint(c.Stdout, text)
 		}
 		return exitOK, err
 	}
 	return 0, fmt.Errorf("-O %s is not supported by this version", c.inv.Control)
+}
+
+// proxied runs the session by ourselves, over the master's connection (-O
+// proxy): for a master that is reached over something that passes no
+// descriptors.
+func (c *sshCommand) proxied(ctx context.Context, client *mux.Client) (int, error) {
+	c.route.Hops = c.route.Hops[len(c.route.Hops)-1:]
+	c.dropControlPath()
+	c.private, c.through = true, client
+	return c.session(ctx)
 }
 
 // controlForwards opens or cancels the forwards of the command line.

@@ -84,6 +84,7 @@ type sshCommand struct {
 	private bool // a connection of its own, in this process
 
 	background *background // the child of -f, else nil
+	through    *mux.Client // the master to ride on in proxy mode, else nil
 	route      route.Route
 	options    sshconfig.Options
 	person     *person

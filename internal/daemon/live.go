@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"net"
 	"sync"
 
 	"sallyport/internal/forward"
@@ -20,8 +19,9 @@ type live struct {
 	conn     pool.Conn
 	route    route.Route
 	incoming *forward.Incoming
-	control  *mux.Listener // nil without a ControlPath
+	control  *control      // nil without a ControlPath
 	stopped  chan struct{} // closed by stopListening
+	agent    lentAgent
 
 	// state: guarded by mu
 	mu       sync.Mutex
@@ -50,11 +50,17 @@ func (s *Server) track(rt route.Route, conn pool.Conn) {
 	for _, t := range forward.ChannelTypes() {
 		conn.HandleChannels(t, l.incoming.Handle)
 	}
-	l.listenControl()
+	conn.HandleChannels(agentChannel, l.serveAgent)
+	var err error
+	if l.control, err = s.keepControl(rt); err != nil {
+		s.log.Warn("no control socket", "hop", rt.Target().Name, "reason", err)
+	}
 	s.mu.Lock()
 	s.lives[conn] = l
 	s.mu.Unlock()
+	s.note(+1)
 	s.serving.Go(func() {
+		defer s.note(-1)
 		<-conn.Done()
 		s.mu.Lock()
 		delete(s.lives, conn)
@@ -83,12 +89,12 @@ func (l *live) stopListening() error {
 		close(l.stopped)
 	}
 	l.server.pool.Drain(l.route.Key())
-	return l.control.Close()
+	return l.control.stopListening()
 }
 
 func (l *live) close() {
 	if l.control != nil {
-		l.control.Close()
+		l.control.release()
 	}
 	l.mu.Lock()
 	forwards := l.forwards
@@ -100,69 +106,6 @@ func (l *live) close() {
 	l.incoming.Close()
 }
 
-// listenControl puts a control socket where ssh looks for it (ControlPath).
-// Somebody else's socket there is left alone.
-func (l *live) listenControl() {
-	path := l.route.Target().Options.Control.Path
-	if path == "" {
-		return
-	}
-	log := l.server.log.With("hop", l.route.Target().Name)
-	listener, err := mux.Listen(path)
-	if err != nil {
-		log.Warn("no control socket", "reason", err)
-		return
-	}
-	l.control = listener
-	l.server.serving.Go(func() { l.acceptControl(listener) })
-	l.server.serving.Go(func() { l.guardControl(listener) })
-}
-
-// acceptControl serves the clients of the control socket.
-func (l *live) acceptControl(listener *mux.Listener) {
-	for {
-		conn, peer, err := listener.Accept()
-		if err != nil {
-			if !errors.Is(err, net.ErrClosed) {
-				l.server.log.Warn("control socket", "hop", l.route.Target().Name, "reason", err)
-			}
-			return
-		}
-		l.server.serving.Go(func() {
-			holder := pool.Holder{Use: pool.UseSession, What: "control client", PID: peer.PID}
-			lease, err := l.server.pool.Find(l.route.Key(), holder)
-			if err != nil {
-				conn.Close()
-				return
-			}
-			defer lease.Release()
-			m := &master{server: l.server, lease: lease, shared: true}
-			if err := m.serve(l.server.ctx, conn, &peer); err != nil {
-				l.server.log.Debug("control client ended", "reason", err)
-			}
-		})
-	}
-}
-
-// guardControl makes the socket again when a client has removed it.
-func (l *live) guardControl(listener *mux.Listener) {
-	ctx, cancel := context.WithCancel(l.server.ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-l.conn.Done():
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	for listener.WaitMissing(ctx, controlPoll) == nil {
-		if err := listener.Restore(); err != nil {
-			l.server.log.Warn("control socket not restored", "hop", l.route.Target().Name, "reason", err)
-			return
-		}
-	}
-}
-
 // open starts a forward, or finds the same one live.
 func (l *live) open(ctx context.Context, m *master, f mux.Forward) (uint32, error) {
 	l.mu.Lock()
@@ -170,7 +113,7 @@ func (l *live) open(ctx context.Context, m *master, f mux.Forward) (uint32, erro
 	l.mu.Unlock()
 	switch {
 	case closed:
-		return 0, errors.New("the connection has ended")
+		return 0, errEnded
 	case existing != nil:
 		return uint32(existing.port), nil
 	}
@@ -188,7 +131,7 @@ func (l *live) open(ctx context.Context, m *master, f mux.Forward) (uint32, erro
 	defer l.mu.Unlock()
 	if l.forwards == nil || l.forwards[f] != nil {
 		defer opened.close()
-		return 0, errors.New("the connection has ended")
+		return 0, errEnded
 	}
 	l.forwards[f] = opened
 	return uint32(opened.port), nil

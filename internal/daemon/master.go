@@ -9,8 +9,10 @@ import (
 	"sync"
 
 	"sallyport/internal/forward"
+	"sallyport/internal/hop"
 	"sallyport/internal/mux"
 	"sallyport/internal/pool"
+	"sallyport/internal/route"
 	"sallyport/internal/sshconfig"
 	"sallyport/internal/stdio"
 )
@@ -18,7 +20,14 @@ import (
 // master is the mux.Handler of one client on one route's master.
 type master struct {
 	server *Server
-	lease  *pool.Lease
+	route  route.Route
+	peer   mux.Peer
+	origin hop.Origin // the client's surroundings
+	// lease is nil for a client that came when the connection was ending: a
+	// new one is made once it is needed.
+	lease *pool.Lease
+	// follow ends the serving with a lease's connection; set by serve.
+	follow func(*pool.Lease)
 	// shared is true for a client of a control socket, whose forwards belong
 	// to the master; those of a command of ours end with it.
 	shared bool
@@ -33,21 +42,40 @@ type master struct {
 func (m *master) serve(ctx context.Context, conn *net.UnixConn, peer *mux.Peer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var stopped chan struct{}
-	if l := m.server.liveOf(m.lease.Conn()); l != nil && m.holds {
-		stopped = l.stopped
-	}
-	go func() {
-		select {
-		case <-m.lease.Conn().Done():
-			m.sessions.Wait()
-			cancel()
-		case <-stopped:
-			cancel()
-		case <-ctx.Done():
+	m.follow = func(lease *pool.Lease) {
+		var stopped chan struct{}
+		if l := m.server.liveOf(lease.Conn()); l != nil && m.holds {
+			stopped = l.stopped
 		}
-	}()
+		go func() {
+			select {
+			case <-lease.Conn().Done():
+				m.sessions.Wait()
+				cancel()
+			case <-stopped:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	if m.lease != nil {
+		m.follow(m.lease)
+	}
 	return mux.Serve(ctx, conn, m, mux.ServerConfig{Log: m.server.log, Peer: peer})
+}
+
+// need is the client's hold on the master, which is dialled if it has gone.
+func (m *master) need(ctx context.Context) (*pool.Lease, error) {
+	if m.lease != nil {
+		return m.lease, nil
+	}
+	lease, err := m.server.pool.Get(ctx, m.route, m.holder(), outsider{m.origin})
+	if err != nil {
+		return nil, err
+	}
+	m.lease = lease
+	m.follow(lease)
+	return lease, nil
 }
 
 // whileAlive is ctx until the master's connection ends: an open that races
@@ -64,11 +92,17 @@ func (m *master) whileAlive(ctx context.Context) (context.Context, context.Cance
 	return ctx, cancel
 }
 
-// errNotYet answers what this version cannot do.
-var errNotYet = errors.New("not supported by this version")
+// errEnded answers a client whose connection is no more.
+var errEnded = errors.New("the connection has ended")
 
 // OpenStdioForward is mux.Handler's.
-func (m *master) OpenStdioForward(_ context.Context, _ mux.Peer, r *mux.StdioForwardRequest, fds [2]*os.File) (mux.Session, error) {
+func (m *master) OpenStdioForward(ctx context.Context, _ mux.Peer, r *mux.StdioForwardRequest, fds [2]*os.File) (mux.Session, error) {
+	if err := m.permit(ctx, "stdio forward"); err != nil {
+		return nil, err
+	}
+	if _, err := m.need(ctx); err != nil {
+		return nil, err
+	}
 	stream, err := newStdioStream(fds)
 	if err != nil {
 		return nil, err
@@ -142,51 +176,95 @@ func (s *stdioStream) closeFiles() {
 
 // OpenForward is mux.Handler's.
 func (m *master) OpenForward(ctx context.Context, _ mux.Peer, f mux.Forward) (uint32, error) {
-	l := m.server.liveOf(m.lease.Conn())
+	if err := m.permit(ctx, "forward"); err != nil {
+		return 0, err
+	}
+	lease, err := m.need(ctx)
+	if err != nil {
+		return 0, err
+	}
+	l := m.server.liveOf(lease.Conn())
 	if l == nil {
-		return 0, errors.New("the connection has ended")
+		return 0, errEnded
 	}
 	return l.open(ctx, m, f)
 }
 
 // CloseForward is mux.Handler's.
 func (m *master) CloseForward(_ context.Context, _ mux.Peer, f mux.Forward) error {
-	l := m.server.liveOf(m.lease.Conn())
+	l := m.live()
 	if l == nil {
 		return mux.ErrNotForwarded
 	}
 	return l.cancel(f)
 }
 
-// Alive is mux.Handler's: SIGWINCH comes to this process. A check is a round
-// trip, so that a dead path does not look alive.
-func (m *master) Alive(ctx context.Context) (uint32, error) { return uint32(os.Getpid()), nil }
+// live is what the daemon keeps for the client's connection, nil when there is
+// none any more.
+func (m *master) live() *live {
+	if m.lease == nil {
+		return nil
+	}
+	return m.server.liveOf(m.lease.Conn())
+}
+
+// Alive is mux.Handler's: SIGWINCH comes to this process. For a mere check it
+// makes a round trip, so that a dead path does not look alive. A client that
+// will open a session is not told: it would log in by itself.
+func (m *master) Alive(ctx context.Context) (uint32, error) {
+	pid := uint32(os.Getpid())
+	if !m.shared || m.peer.ControlCommand() != "check" {
+		return pid, nil
+	}
+	if m.lease == nil {
+		return 0, errEnded
+	}
+	return pid, roundTrip(ctx, m.lease)
+}
+
+// roundTrip asks the server for an answer.
+func roundTrip(ctx context.Context, lease *pool.Lease) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	_, err := lease.Conn().Ping(ctx)
+	target := lease.Route().Target()
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return &hop.Error{Hop: target.Name, Addr: target.Addr(), Stage: hop.StageAlive,
+			Err: &hop.TimeoutError{After: checkTimeout.String(), Doing: "no answer to keepalive"}}
+	case err != nil:
+		return lease.Failure()
+	}
+	return nil
+}
 
 // Terminate is mux.Handler's.
-func (m *master) Terminate(context.Context, mux.Peer) (func(), error) {
-	return func() { m.server.pool.Down(m.lease.Key()) }, nil
+func (m *master) Terminate(ctx context.Context, _ mux.Peer) (func(), error) {
+	if err := m.permit(ctx, "terminate"); err != nil {
+		return nil, err
+	}
+	return func() { m.server.pool.Down(m.route.Key()) }, nil
 }
 
 // StopListening is mux.Handler's: the socket goes, sessions go on, and the
 // master with the last of them.
-func (m *master) StopListening(context.Context, mux.Peer) error {
-	l := m.server.liveOf(m.lease.Conn())
+func (m *master) StopListening(ctx context.Context, _ mux.Peer) error {
+	if err := m.permit(ctx, "stop listening"); err != nil {
+		return err
+	}
+	l := m.live()
 	if l == nil {
-		return errors.New("the connection has ended")
+		return errEnded
 	}
 	return l.stopListening()
 }
 
-// OpenProxy is mux.Handler's.
-func (m *master) OpenProxy(context.Context, mux.Peer) (mux.Upstream, error) { return nil, errNotYet }
-
-// Info is mux.Handler's.
-func (m *master) Info(context.Context, mux.Peer, string) (string, error) { return "", errNotYet }
-
 // leave gives back what the client held.
 func (m *master) leave() {
-	if l := m.server.liveOf(m.lease.Conn()); l != nil {
+	if l := m.live(); l != nil {
 		l.closeOwned(m)
 	}
-	m.lease.Release()
+	if m.lease != nil {
+		m.lease.Release()
+	}
 }

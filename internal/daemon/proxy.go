@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"golang.org/x/crypto/ssh"
 
@@ -118,12 +117,5 @@ func (u *upstream) Listen(ctx context.Context, l mux.RemoteListen, accept func(s
 // Close is mux.Upstream's.
 func (u *upstream) Close() error { return nil }
 
-// ridden is a pool.Conn that rides on somebody else's master in proxy mode.
-type ridden struct {
-	ssh.Conn
-	ended chan struct{}
-
-	// state: guarded by mu
-	mu       sync.Mutex
-	handlers map[string]func(ssh.NewChannel)
-}
+// Done is mux.Upstream's.
+func (u *upstream) Done() <-chan struct{} { return u.lease.Conn().Done() }

@@ -67,7 +67,10 @@ func (c client) Attach(ctx context.Context, r *api.Request, ask *api.Asker) (api
 	if err != nil {
 		return nil, apiError(err)
 	}
-	return &attachment{master: &master{server: c.Server, lease: lease, holds: r.What == "hold"}}, nil
+	return &attachment{master: &master{
+		server: c.Server, route: rt, peer: c.peer, origin: hop.Origin{Env: r.Env, Dir: r.Dir},
+		lease: lease, holds: r.What == "hold",
+	}}, nil
 }
 
 type attachment struct{ master *master }
@@ -104,21 +107,11 @@ func (c client) Check(ctx context.Context, r *api.Request) (*api.Result, error) 
 		return nil, &api.Error{Code: api.CodeNoMaster, Message: "not connected"}
 	}
 	defer lease.Release()
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	rtt, err := lease.Conn().Ping(ctx)
-	target := lease.Route().Target()
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		err = &hop.Error{Hop: target.Name, Addr: target.Addr(), Stage: hop.StageAlive,
-			Err: &hop.TimeoutError{After: checkTimeout.String(), Doing: "no answer to keepalive"}}
-	case err != nil:
-		err = lease.Failure()
-	}
-	if err != nil {
+	start := time.Now()
+	if err := roundTrip(ctx, lease); err != nil {
 		return nil, apiError(err)
 	}
-	return &api.Result{Key: r.Key, RTT: rtt.Seconds()}, nil
+	return &api.Result{Key: r.Key, RTT: time.Since(start).Seconds()}, nil
 }
 
 // Logs is api.Handler's.

@@ -38,6 +38,9 @@ type Config struct {
 	// Louder changes the LogLevel of the process that a private server runs
 	// in, one up or down, and returns its name; nil where that means nothing.
 	Louder func(up bool) string
+	// Through, when set, is a master to ride on in proxy mode: nothing is
+	// dialled.
+	Through *mux.Client
 }
 
 // Server performs requests on one pool. Close it.
@@ -55,13 +58,17 @@ type Server struct {
 	serving  sync.WaitGroup
 	mu       sync.Mutex
 	lives    map[pool.Conn]*live
+	riders   int           // live connections, control sockets and their clients
+	changed  chan struct{} // closed when riders changes
+	controls controls
 	ctx      context.Context // ends with the server; every connection's parent
 	cancel   context.CancelFunc
 }
 
 // New makes a server without connections.
 func New(c Config) *Server {
-	s := &Server{config: c, since: time.Now(), quit: make(chan struct{}), sessions: newSessionTable(), lives: map[pool.Conn]*live{}}
+	s := &Server{config: c, since: time.Now(), quit: make(chan struct{}), sessions: newSessionTable(),
+		lives: map[pool.Conn]*live{}, changed: make(chan struct{}), controls: controls{byPath: map[string]*control{}}}
 	s.book = newLogbook(c.LogFile)
 	s.log = slog.New(logHandler{book: s.book})
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -78,9 +85,6 @@ func (s *Server) Close() {
 
 // busy reports whether there is a reason to stay.
 func (s *Server) busy() bool { return !s.pool.Idle() }
-
-// AwaitIdle returns when no connection is left, or ctx has ended.
-func (s *Server) AwaitIdle(ctx context.Context) { s.pool.AwaitIdle(ctx) }
 
 // Quit is closed when a client asked the daemon to end.
 func (s *Server) Quit() <-chan struct{} { return s.quit }
@@ -120,6 +124,14 @@ func (s *Server) policy(rt route.Route) pool.Policy {
 
 // dial is the pool's Dialer.
 func (s *Server) dial(ctx context.Context, rt route.Route, via hop.Opener, ask hop.Asker) (pool.Conn, error) {
+	if s.config.Through != nil {
+		conn, err := ride(ctx, s.config.Through)
+		if err != nil {
+			return nil, err
+		}
+		s.track(rt, conn)
+		return conn, nil
+	}
 	cfg := hop.Config{
 		Hop: rt.Target(), Via: via, Asker: ask,
 		Log: slog.New(fanout{logHandler{book: s.book}, debugHandler{ask: ask}}),

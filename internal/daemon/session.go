@@ -15,6 +15,16 @@ import (
 
 // OpenSession is mux.Handler's.
 func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequest, fds [3]*os.File) (mux.Session, error) {
+	if err := m.permit(ctx, "session"); err != nil {
+		return nil, mux.Refused{Reason: "sally: " + err.Error()}
+	}
+	if _, err := m.need(ctx); err != nil {
+		return nil, mux.Refused{Reason: "sally: " + err.Error()}
+	}
+	if m.shared && p.WantsNoSession() {
+		m.sessions.Add(1)
+		return &holding{master: m, fds: fds}, nil
+	}
 	req := session.Request{Command: r.Command, Subsystem: r.Subsystem, Env: r.Env, EscapeChar: -1}
 	if r.EscapeChar != mux.NoEscapeChar {
 		req.EscapeChar = int(r.EscapeChar)
@@ -22,7 +32,7 @@ func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequ
 	if r.TTY {
 		req.PTY = newPTY(r.Term, fds[0])
 	}
-	s, leave, err := m.startSession(ctx, req, fds[2])
+	s, leave, err := m.startSession(ctx, req, r.Agent, fds[2])
 	if err != nil {
 		return nil, mux.Refused{Reason: "sally: " + m.openFailure(err).Error()}
 	}
@@ -37,10 +47,17 @@ func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequ
 }
 
 // startSession starts a session, once the server has room for one more.
-func (m *master) startSession(ctx context.Context, req session.Request, stderr *os.File) (s *session.Session, leave func(), err error) {
+func (m *master) startSession(ctx context.Context, req session.Request, agent bool, stderr *os.File) (s *session.Session, leave func(), err error) {
+	takeBack := func() {}
 	leave, err = m.lease.Seat(ctx, pool.Opening{
-		Open: func() error {
-			s, err = session.Start(ctx, m.lease.Conn(), req)
+		Open: func(conn pool.Conn) error {
+			req.AgentForward = false
+			if agent {
+				takeBack, req.AgentForward = m.lendAgent(conn, stderr)
+			}
+			if s, err = session.Start(ctx, conn, req); err != nil {
+				takeBack()
+			}
 			return err
 		},
 		Full: session.MaybeFull,
@@ -48,7 +65,10 @@ func (m *master) startSession(ctx context.Context, req session.Request, stderr *
 			sayTo(stderr, fmt.Errorf("%s allows %d sessions on a connection: waiting for one to end", m.lease.Route().Target(), limit))
 		},
 	})
-	return s, leave, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, func() { takeBack(); leave() }, nil
 }
 
 // sayTo writes a line to a client's standard error.

@@ -16,7 +16,9 @@ func (c client) Status(context.Context, *api.Request) (*api.Result, error) {
 		Socket: c.config.Socket, Masters: []api.Master{},
 	}
 	for _, m := range c.pool.Snapshot() {
-		status.Masters = append(status.Masters, describe(m))
+		d := describe(m)
+		d.Control = c.controlOf(m.Key)
+		status.Masters = append(status.Masters, d)
 	}
 	return &api.Result{Status: status}, nil
 }
@@ -26,7 +28,7 @@ func describe(m pool.Status) api.Master {
 		Key: string(m.Key), Parent: string(m.Parent), Hop: m.Hop, User: m.User, Addr: m.Addr,
 		Route: m.Route, State: string(m.State), Since: m.Since, Held: []api.Holder{},
 		Idle: wholeSeconds(m.Idle), Expires: wholeSeconds(m.Expiry),
-		BytesIn: m.In, BytesOut: m.Out,
+		BytesIn: m.In, BytesOut: m.Out, Sibling: m.Sibling, SessionLimit: m.SessionLimit,
 	}
 	for _, h := range m.Held {
 		d.Held = append(d.Held, api.Holder{Use: string(h.Use), What: h.What, PID: h.PID, Since: h.Since})

@@ -64,6 +64,8 @@ type RemoteListener struct {
 	host string // as the server was asked to bind it
 	port int    // as chosen by the server when 0 was asked for; guarded by in.mu till then
 	opts Options
+	// accept, when set, is given the channels instead of a target.
+	accept func(ssh.NewChannel)
 
 	conns  *group
 	cancel sync.Once
@@ -82,12 +84,24 @@ type unixListen struct{ Path string }
 // Listen asks the server to listen. It returns when the server has answered or
 // ctx has ended. The error is a *RefusedError when the server said no.
 func (in *Incoming) Listen(ctx context.Context, spec sshconfig.ForwardSpec, opts Options) (*RemoteListener, error) {
+	return in.listen(ctx, spec, opts, nil)
+}
+
+// ListenRaw is Listen for somebody who takes the channels as they come:
+// accept must not block. Only what spec says of listening counts,
+// and closing the listener leaves the channels alone.
+func (in *Incoming) ListenRaw(ctx context.Context, spec sshconfig.ForwardSpec, accept func(ssh.NewChannel)) (*RemoteListener, error) {
+	spec.ConnectHost, spec.ConnectPort, spec.ConnectPath = "", 0, ""
+	return in.listen(ctx, spec, Options{}, accept)
+}
+
+func (in *Incoming) listen(ctx context.Context, spec sshconfig.ForwardSpec, opts Options, accept func(ssh.NewChannel)) (*RemoteListener, error) {
 	if err := Check(spec, true); err != nil {
 		return nil, err
 	}
 	opts.fill()
 	r := &RemoteListener{
-		in: in, kind: KindOf(spec, true), spec: spec, opts: opts,
+		in: in, kind: KindOf(spec, true), spec: spec, opts: opts, accept: accept,
 		host: remoteBindHost(spec.ListenHost), port: spec.ListenPort,
 		conns: newGroup(), gone: make(chan struct{}),
 	}
@@ -373,6 +387,10 @@ func (r *RemoteListener) Close() error {
 
 // serve carries one connection to its target.
 func (r *RemoteListener) serve(nc ssh.NewChannel, peer string) {
+	if r.accept != nil {
+		r.accept(nc)
+		return
+	}
 	defer r.opts.Stats.begin()()
 	log := r.opts.Log.With("forward", Describe(r.spec), "peer", peer)
 	var err error

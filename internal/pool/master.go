@@ -46,13 +46,14 @@ const (
 // that change are guarded by the pool's lock.
 type Master struct {
 	// config: not changed after start
-	pool  *Pool
-	key   route.Key
-	route route.Route
-	call  *call
-	ready chan struct{} // closed when the dial has ended
-	gone  chan struct{} // closed when it is in no table any more
-	seats seats         // of sessions
+	pool   *Pool
+	key    route.Key
+	route  route.Route
+	origin hop.Origin // of whoever asked for it first
+	call   *call
+	ready  chan struct{} // closed when the dial has ended
+	gone   chan struct{} // closed when it is in no table any more
+	seats  seats         // of sessions
 
 	// state: guarded by pool.mu
 	state  State
@@ -104,6 +105,9 @@ func (l *Lease) Route() route.Route { return l.master.route }
 
 // Key is the master's.
 func (l *Lease) Key() route.Key { return l.master.key }
+
+// Origin is the surroundings of whoever asked for the master first.
+func (l *Lease) Origin() hop.Origin { return l.master.origin }
 
 // Since is when the master came up.
 func (l *Lease) Since() time.Time {

@@ -76,6 +76,10 @@ func New(c Config) *Pool {
 // Get lends the master of rt, dialling it if need be. Concurrent calls for one
 // route wait for one dial. The error is the dial's, ctx's, or ErrShutdown.
 func (p *Pool) Get(ctx context.Context, rt route.Route, h Holder, ask hop.Asker) (*Lease, error) {
+	return p.get(ctx, rt.Key(), rt, h, ask)
+}
+
+func (p *Pool) get(ctx context.Context, key route.Key, rt route.Route, h Holder, ask hop.Asker) (*Lease, error) {
 	h.Since = time.Now()
 	p.sweep()
 	p.mu.Lock()
@@ -83,7 +87,7 @@ func (p *Pool) Get(ctx context.Context, rt route.Route, h Holder, ask hop.Asker)
 		p.mu.Unlock()
 		return nil, ErrShutdown
 	}
-	m, leave := p.join(ctx, rt, ask)
+	m, leave := p.join(ctx, key, rt, ask)
 	lease := &Lease{master: m, holder: h}
 	m.leases[lease] = struct{}{}
 	p.mu.Unlock()
@@ -100,10 +104,10 @@ func (p *Pool) Get(ctx context.Context, rt route.Route, h Holder, ask hop.Asker)
 	return lease, nil
 }
 
-// join finds the master of rt or starts one, and waits with others for its
+// join finds the master of a key or starts one, and waits with others for its
 // dial. The caller holds mu.
-func (p *Pool) join(ctx context.Context, rt route.Route, ask hop.Asker) (*Master, func()) {
-	m := p.masters[rt.Key()]
+func (p *Pool) join(ctx context.Context, key route.Key, rt route.Route, ask hop.Asker) (*Master, func()) {
+	m := p.masters[key]
 	if m != nil && m.state != Dialling {
 		return m, func() {}
 	}
@@ -112,15 +116,15 @@ func (p *Pool) join(ctx context.Context, rt route.Route, ask hop.Asker) (*Master
 			return m, leave
 		}
 	}
-	m = p.start(rt)
+	m = p.start(key, rt, ask.Origin())
 	return m, m.call.join(ctx, ask)
 }
 
 // start makes a master that is being dialled. The caller holds mu.
-func (p *Pool) start(rt route.Route) *Master {
+func (p *Pool) start(key route.Key, rt route.Route, origin hop.Origin) *Master {
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &Master{
-		pool: p, key: rt.Key(), route: rt, state: Dialling, ready: make(chan struct{}), gone: make(chan struct{}),
+		pool: p, key: key, route: rt, origin: origin, state: Dialling, ready: make(chan struct{}), gone: make(chan struct{}),
 		call: &call{cancel: cancel}, leases: map[*Lease]struct{}{}, since: time.Now(),
 	}
 	p.masters[m.key] = m
@@ -242,32 +246,38 @@ func (p *Pool) release(l *Lease) {
 	}
 }
 
-// Down closes the master of a route and all that runs through it. It reports
-// whether there was one.
+// Down closes the master of a route, its sibling, and all that runs through
+// them. It reports whether there was one.
 func (p *Pool) Down(key route.Key) bool {
 	p.mu.Lock()
-	m := p.masters[key]
-	if m == nil {
-		p.mu.Unlock()
-		return false
+	var conns []Conn
+	was := false
+	for _, k := range []route.Key{key, siblingKey(key)} {
+		if m := p.masters[k]; m != nil {
+			was = true
+			if conn := p.kill(m); conn != nil {
+				conns = append(conns, conn)
+			}
+		}
 	}
-	conn := p.kill(m)
 	p.mu.Unlock()
-	if conn != nil {
+	for _, conn := range conns {
 		conn.Close()
 	}
-	return true
+	return was
 }
 
-// Drain makes the master of a route go once its leases have ended; new
-// requests dial anew.
+// Drain makes the master of a route and its sibling go once their leases have
+// ended; new requests dial anew.
 func (p *Pool) Drain(key route.Key) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if m := p.masters[key]; m != nil && m.state == Up {
-		m.state = Draining
-		delete(p.masters, key)
-		p.poke()
+	for _, k := range []route.Key{key, siblingKey(key)} {
+		if m := p.masters[k]; m != nil && m.state == Up {
+			m.state = Draining
+			delete(p.masters, k)
+			p.poke()
+		}
 	}
 }
 

@@ -6,15 +6,28 @@ import (
 	"time"
 )
 
-// seats counts the sessions on one connection. How many the server allows
-// (sshd's MaxSessions) is learned when it refuses one: from then on, one more
-// waits for another's end.
+// seats counts the sessions on a master's connection and on its sibling's. How
+// many the server allows (sshd's MaxSessions) is learned when it refuses one:
+// from then on one more goes to the sibling, and when that is full too or
+// cannot be had it waits for another's end.
 type seats struct {
 	mu    sync.Mutex
-	taken int           // open, and those whose opening is under way
-	open  int           // confirmed by the server
-	limit int           // learned; 0 while not known
+	rows  [2]row        // the connection's own, and its sibling's
+	alone bool          // there is no sibling to be had
 	freed chan struct{} // closed when a seat is given back; nil if nobody waits
+}
+
+// The rows of seats.
+const (
+	ownRow = iota
+	siblingRow
+)
+
+// row is the sessions of one connection.
+type row struct {
+	taken int // open, and those whose opening is under way
+	open  int // confirmed by the server
+	limit int // learned; 0 while not known
 }
 
 // patience is how long a session waits for a seat before its user is told.
@@ -22,8 +35,8 @@ const patience = 2 * time.Second
 
 // Opening is how a session is opened where the server limits their number.
 type Opening struct {
-	// Open opens it.
-	Open func() error
+	// Open opens it on the connection that has a seat.
+	Open func(Conn) error
 	// Full reports whether an error of Open may mean that the server allows
 	// no more sessions.
 	Full func(error) bool
@@ -33,89 +46,164 @@ type Opening struct {
 }
 
 // Seat opens a session on the master and keeps its seat until release is
-// called. A refusal because the connection has as many sessions as the server
-// allows is waited out; any other error is Open's.
+// called. When the connection has as many sessions as the server allows, a
+// sibling connection is opened, as long as nobody has to be asked for it;
+// else the session waits for another's end. Any other error is Open's.
 func (l *Lease) Seat(ctx context.Context, o Opening) (release func(), err error) {
 	s := &l.master.seats
 	for again := true; ; {
-		if err := s.take(ctx, o.Waiting); err != nil {
+		i, err := s.take(ctx, o.Waiting)
+		if err != nil {
 			return nil, err
 		}
-		if err = o.Open(); err == nil {
-			s.confirm()
-			return sync.OnceFunc(func() { s.giveBack(true) }), nil
+		conn, leave, err := l.seatedAt(ctx, i)
+		if err != nil {
+			s.noSibling()
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			continue
 		}
-		alone := s.refused(o.Full(err))
-		if !o.Full(err) || (alone && !again) {
+		if err = o.Open(conn); err == nil {
+			s.confirm(i)
+			return sync.OnceFunc(func() { s.giveBack(i, true); leave() }), nil
+		}
+		full := o.Full(err)
+		alone := s.refused(i, full)
+		if !full || (alone && !again) {
+			leave()
 			return nil, err
 		}
 		// sshd gives a seat back some time after it has closed the channel,
 		// and before it answers what is asked then.
-		if _, pingErr := l.Conn().Ping(ctx); pingErr != nil {
+		_, pingErr := conn.Ping(ctx)
+		leave()
+		if pingErr != nil {
 			return nil, err
 		}
 		again = again && !alone
 	}
 }
 
-// take waits for a free seat.
-func (s *seats) take(ctx context.Context, waiting func(int)) error {
+// seatedAt is the connection of a row, held until leave is called.
+func (l *Lease) seatedAt(ctx context.Context, i int) (conn Conn, leave func(), err error) {
+	if i == ownRow {
+		return l.Conn(), func() {}, nil
+	}
+	sibling, err := l.master.pool.sibling(ctx, l)
+	if err != nil {
+		return nil, nil, err
+	}
+	return sibling.Conn(), sibling.Release, nil
+}
+
+// take waits for a free seat and returns its row.
+func (s *seats) take(ctx context.Context, waiting func(int)) (int, error) {
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	for {
 		s.mu.Lock()
-		if s.limit == 0 || s.taken < s.limit {
-			s.taken++
+		if i, ok := s.free(); ok {
+			s.rows[i].taken++
 			s.mu.Unlock()
-			return nil
+			return i, nil
 		}
 		if s.freed == nil {
 			s.freed = make(chan struct{})
 		}
-		freed, limit := s.freed, s.limit
+		freed, limit := s.freed, s.total()
 		s.mu.Unlock()
 		select {
 		case <-freed:
 		case <-late.C:
 			waiting(limit)
 		case <-ctx.Done():
-			return ctx.Err()
+			return 0, ctx.Err()
 		}
 	}
 }
 
+// free finds a row with a free seat. The caller holds mu.
+func (s *seats) free() (int, bool) {
+	for i := range s.rows {
+		if limit := s.limit(i); limit == 0 || s.rows[i].taken < limit {
+			return i, true
+		}
+		if s.alone {
+			break
+		}
+	}
+	return 0, false
+}
+
+// limit is what is known of a row's: a sibling goes to the same server. The
+// caller holds mu.
+func (s *seats) limit(i int) int {
+	if s.rows[i].limit == 0 {
+		return s.rows[ownRow].limit
+	}
+	return s.rows[i].limit
+}
+
+// total is the number of seats. The caller holds mu.
+func (s *seats) total() int {
+	if s.alone {
+		return s.limit(ownRow)
+	}
+	return s.limit(ownRow) + s.limit(siblingRow)
+}
+
 // confirm notes that the server opened a session.
-func (s *seats) confirm() {
+func (s *seats) confirm(i int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open++; s.limit > 0 {
-		s.limit = max(s.limit, s.open)
+	r := &s.rows[i]
+	if r.open++; r.limit > 0 {
+		r.limit = max(r.limit, r.open)
 	}
 }
 
 // refused gives the seat of a failed opening back and learns the limit, which
 // is the most that were ever open. It reports whether there was no other
-// session.
-func (s *seats) refused(full bool) (alone bool) {
-	s.giveBack(false)
+// session on that connection.
+func (s *seats) refused(i int, full bool) (alone bool) {
+	s.giveBack(i, false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if full && s.taken > 0 {
-		s.limit = max(s.limit, s.open, 1)
+	r := &s.rows[i]
+	if full && r.taken > 0 {
+		r.limit = max(r.limit, r.open, 1)
 	}
-	return s.taken == 0
+	return r.taken == 0
+}
+
+// noSibling gives a seat back on a sibling that could not be had, and has the
+// others wait instead.
+func (s *seats) noSibling() {
+	s.giveBack(siblingRow, false)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.alone = true
 }
 
 // giveBack frees a seat and wakes those who wait for one.
-func (s *seats) giveBack(wasOpen bool) {
+func (s *seats) giveBack(i int, wasOpen bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.taken--
+	s.rows[i].taken--
 	if wasOpen {
-		s.open--
+		s.rows[i].open--
 	}
 	if s.freed != nil {
 		close(s.freed)
 		s.freed = nil
 	}
+}
+
+// learned is the number of sessions that the server allows on the connection,
+// 0 while it is not known.
+func (s *seats) learned() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rows[ownRow].limit
 }

@@ -12,18 +12,22 @@ import (
 type Status struct {
 	Key    route.Key
 	Parent route.Key // "" for a first hop
-	Hop    string
-	User   string
-	Addr   string
-	Route  []string
-	State  State
-	Since  time.Time
-	Held   []Holder       // oldest first
-	Idle   *time.Duration // since the last lease ended; nil while there is one
-	Expiry *time.Duration // from now; nil for never
-	In     int64
-	Out    int64
-	Info   *hop.Info
+	// Sibling is true for a second connection to the same end, opened because
+	// of SessionLimit: what the server allows on one, 0 while not known.
+	Sibling      bool
+	SessionLimit int
+	Hop          string
+	User         string
+	Addr         string
+	Route        []string
+	State        State
+	Since        time.Time
+	Held         []Holder       // oldest first
+	Idle         *time.Duration // since the last lease ended; nil while there is one
+	Expiry       *time.Duration // from now; nil for never
+	In           int64
+	Out          int64
+	Info         *hop.Info
 }
 
 // Snapshot describes all masters, parents before children.
@@ -58,6 +62,7 @@ func (m *Master) status(now time.Duration) Status {
 	s := Status{
 		Key: m.key, Hop: target.Name, User: target.Options.User, Addr: target.Addr(),
 		State: m.state, Since: m.since, Held: []Holder{},
+		Sibling: m.key != m.route.Key(), SessionLimit: m.seats.learned(),
 	}
 	if parent, ok := m.route.Parent(); ok {
 		s.Parent = parent.Key()

@@ -1,0 +1,100 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"sallyport/internal/hop"
+	"sallyport/internal/mux"
+)
+
+// originOf is what is known of a control client's surroundings: the
+// environment and directory of its process. Empty where the system does not
+// tell.
+func originOf(p mux.Peer) hop.Origin {
+	if p.PID <= 0 {
+		return hop.Origin{}
+	}
+	proc := fmt.Sprintf("/proc/%d/", p.PID)
+	environ, err := os.ReadFile(proc + "environ")
+	if err != nil || len(environ) == 0 {
+		return hop.Origin{}
+	}
+	dir, err := os.Readlink(proc + "cwd")
+	if err != nil {
+		dir = "/"
+	}
+	return hop.Origin{Env: strings.Split(strings.TrimSuffix(string(environ), "\x00"), "\x00"), Dir: dir}
+}
+
+// lookup is a variable of an environment.
+func lookup(env []string, name string) string {
+	for _, e := range env {
+		if value, ok := strings.CutPrefix(e, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// outsider asks through SSH_ASKPASS in somebody's surroundings: a client of a
+// control socket cannot be asked otherwise. It is a hop.Asker.
+type outsider struct{ origin hop.Origin }
+
+func (o outsider) Origin() hop.Origin { return o.origin }
+func (o outsider) Tell(hop.Notice)    {}
+
+// Ask is hop.Asker's. Whether the program may be run follows ssh(1),
+// SSH_ASKPASS_REQUIRE.
+func (o outsider) Ask(ctx context.Context, q hop.Question) (string, error) {
+	env := o.origin.Env
+	program := lookup(env, "SSH_ASKPASS")
+	display := lookup(env, "DISPLAY") != "" || lookup(env, "WAYLAND_DISPLAY") != ""
+	switch require := lookup(env, "SSH_ASKPASS_REQUIRE"); {
+	case program == "", require == "never", !display && require != "force":
+		return "", hop.ErrNobody
+	}
+	cmd := exec.CommandContext(ctx, program, q.Intro+q.Text)
+	cmd.Dir = o.origin.Dir
+	cmd.Env = env
+	if q.Kind == hop.KindConfirm {
+		cmd.Env = append(env[:len(env):len(env)], "SSH_ASKPASS_PROMPT=confirm")
+	}
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		return "", hop.ErrCancelled
+	case err != nil:
+		return "", fmt.Errorf("%w: SSH_ASKPASS: %w", hop.ErrNobody, err)
+	}
+	line, _, _ := bytes.Cut(out, []byte("\n"))
+	return strings.TrimRight(string(line), "\r"), nil
+}
+
+// permit asks the owner of the connection, as ControlMaster ask and autoask
+// want it, before a control client may use it (mux.c: "Allow shared …?").
+func (m *master) permit(ctx context.Context, what string) error {
+	mode := m.route.Target().Options.Control.Master
+	if !m.shared || (mode != "ask" && mode != "autoask") {
+		return nil
+	}
+	origin := m.origin
+	if m.lease != nil {
+		origin = m.lease.Origin()
+	}
+	target := m.route.Target()
+	answer, err := outsider{origin}.Ask(ctx, hop.Question{
+		Hop: target.Name, Kind: hop.KindConfirm,
+		Text: fmt.Sprintf("Allow shared %s to %s? ", what, target.Options.HostName),
+	})
+	if err == nil && (answer == "" || strings.EqualFold(answer, "yes")) {
+		return nil
+	}
+	return mux.Denied{Reason: "Permission denied"}
+}

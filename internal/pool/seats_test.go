@@ -1,0 +1,155 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var errFull = errors.New("no more sessions")
+
+// limited is a server that allows a number of sessions on each connection.
+type limited struct {
+	limit int
+
+	mu     sync.Mutex
+	open   map[Conn]int
+	waited int
+}
+
+// seat opens a session; end gives it back to the server and to the pool.
+func (s *limited) seat(ctx context.Context, l *Lease) (conn Conn, end func(), err error) {
+	release, err := l.Seat(ctx, Opening{
+		Open: func(c Conn) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.open[c] >= s.limit {
+				return errFull
+			}
+			s.open[c]++
+			conn = c
+			return nil
+		},
+		Full: func(err error) bool { return errors.Is(err, errFull) },
+		Waiting: func(int) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.waited++
+		},
+	})
+	return conn, func() {
+		s.mu.Lock()
+		s.open[conn]--
+		s.mu.Unlock()
+		release()
+	}, err
+}
+
+func TestSibling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{}
+		p, _ := newPool(t, n, Policy{Persist: time.Minute})
+		server := &limited{limit: 2, open: map[Conn]int{}}
+		lease, err := p.Get(t.Context(), way("target"), Holder{Use: UseSession}, &person{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns := map[Conn]int{}
+		var ends []func()
+		for range 4 {
+			conn, end, err := server.seat(t.Context(), lease)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conns[conn]++
+			ends = append(ends, end)
+		}
+		if len(conns) != 2 || len(n.dials()) != 2 {
+			t.Errorf("%d connections in use, %v dialled: want two", len(conns), n.dials())
+		}
+		var limits []int
+		for _, m := range p.Snapshot() {
+			if !m.Sibling {
+				limits = append(limits, m.SessionLimit)
+			}
+		}
+		if len(limits) != 1 || limits[0] != 2 {
+			t.Errorf("learned limits %v, want 2", limits)
+		}
+		fifth := make(chan error, 1)
+		go func() {
+			_, end, err := server.seat(t.Context(), lease)
+			if err == nil {
+				end()
+			}
+			fifth <- err
+		}()
+		time.Sleep(time.Second) // of the bubble
+		select {
+		case err := <-fifth:
+			t.Fatalf("the fifth did not wait: %v", err)
+		default:
+		}
+		ends[3]()
+		if err := <-fifth; err != nil {
+			t.Errorf("the fifth: %v", err)
+		}
+		for _, end := range ends[:3] {
+			end()
+		}
+		lease.Release()
+		if !p.Down(way("target").Key()) || !p.Idle() {
+			t.Error("down left a sibling")
+		}
+	})
+}
+
+// TestNoSibling is a login that needs a person: nobody is asked twice.
+func TestNoSibling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{question: "code?"}
+		p, _ := newPool(t, n, Policy{Persist: time.Minute})
+		server := &limited{limit: 1, open: map[Conn]int{}}
+		lease, err := p.Get(t.Context(), way("target"), Holder{Use: UseSession}, &person{answer: "1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer lease.Release()
+		_, end, err := server.seat(t.Context(), lease)
+		if err != nil {
+			t.Fatal(err)
+		}
+		second := make(chan error, 1)
+		go func() {
+			_, end, err := server.seat(t.Context(), lease)
+			if err == nil {
+				end()
+			}
+			second <- err
+		}()
+		time.Sleep(2 * patience) // of the bubble
+		end()
+		if err := <-second; err != nil {
+			t.Error(err)
+		}
+		if server.waited != 1 {
+			t.Errorf("told %d times that it waits, want once", server.waited)
+		}
+		if len(n.answers) != 1 {
+			t.Errorf("asked %d times", len(n.answers))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, end, err = server.seat(ctx, lease)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer end()
+		if _, _, err := server.seat(ctx, lease); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a seat that nobody frees: %v", err)
+		}
+	})
+}
