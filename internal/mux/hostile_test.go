@@ -99,7 +99,8 @@ func TestHostileDescriptors(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, oob := range messages {
-			if _, _, err := conn.WriteMsgUnix([]byte{0}, oob, nil); err != nil {
+			_, _, err := conn.WriteMsgUnix([]byte{0}, oob, nil)
+			if err != nil && !hasLeft(err) { // it may have had enough already
 				t.Fatal(name, err)
 			}
 		}
