@@ -172,8 +172,12 @@ func (c *sshCommand) sessionEnv() []string {
 	return env
 }
 
-// watchWindow relays changes of the terminal's size until it is stopped.
+// watchWindow relays changes of the terminal's size until it is stopped. A
+// master in our own process has the signal already.
 func (c *sshCommand) watchWindow(pid int) (stop func()) {
+	if pid == os.Getpid() {
+		return func() {}
+	}
 	changes := make(chan os.Signal, 1)
 	done := make(chan struct{})
 	notifyWindowChange(changes)
