@@ -129,6 +129,40 @@ func TestWindowChanges(t *testing.T) {
 	}
 }
 
+// TestWindowChangeIsToldOnce has the client and the daemon in one process,
+// where the signal that one relays must not come back to it. What is on the
+// wire shows whether it does.
+func TestWindowChangeIsToldOnce(t *testing.T) {
+	t.Parallel()
+	var wire *sshtest.Proxy
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "jump", Through: func(addr string) string {
+		wire = sshtest.NewProxy(t, addr)
+		return wire.Addr
+	}})
+	con := newUser(t, c).tty("--no-daemon", "-t", "jump", `stty -echo; echo ready; while read n; do echo "$n: $(stty size)"; done`)
+	con.Expect("ready", soon)
+	con.Resize(132, 50)
+	for n := 0; ; n++ { // until the target has it
+		con.Send(strconv.Itoa(n) + "\r")
+		con.Expect(strconv.Itoa(n)+": ", soon)
+		if strings.Contains(con.Expect("\r\n", soon), "50 132") {
+			break
+		}
+	}
+	before := wire.Bytes()
+	for range 20 {
+		con.Send("again\r")
+		con.Expect("again: 50 132", soon)
+	}
+	if grown := wire.Bytes() - before; grown > 20*400 {
+		t.Errorf("%d bytes for 20 short lines", grown)
+	}
+	con.Send("\x04")
+	if code := con.Wait(soon); code != 0 && code != 1 {
+		t.Errorf("exit code %d\n%s", code, con.Transcript())
+	}
+}
+
 // TestTerminalChoice is RequestTTY and its flags.
 func TestTerminalChoice(t *testing.T) {
 	t.Parallel()
