@@ -128,7 +128,7 @@ func (r *resident) leftNothing() {
 }
 
 // oneJump is a single host called jump.
-func oneJump(t *testing.T) *sshtest.Chain {
+func oneJump(t testing.TB) *sshtest.Chain {
 	t.Helper()
 	return sshtest.NewChain(t, sshtest.HostConfig{Name: "jump"})
 }
