@@ -282,7 +282,7 @@ func (s *scenario) quiet() bool {
 	for _, f := range s.files {
 		text += f.text
 	}
-	return quietLevel.MatchString(text)
+	return quietLevel.MatchString(strings.NewReplacer(`"`, "", `'`, "").Replace(text))
 }
 
 // lineDiff lists the lines that only one side has, and says so when it is the
