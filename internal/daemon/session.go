@@ -49,7 +49,7 @@ func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequ
 // startSession starts a session, once the server has room for one more.
 func (m *master) startSession(ctx context.Context, req session.Request, agent bool, stderr *os.File) (s *session.Session, leave func(), err error) {
 	takeBack := func() {}
-	leave, err = m.lease.Seat(ctx, pool.Opening{
+	release, err := m.lease.Seat(ctx, pool.Opening{
 		Open: func(conn pool.Conn) error {
 			req.AgentForward = false
 			if agent {
@@ -68,7 +68,7 @@ func (m *master) startSession(ctx context.Context, req session.Request, agent bo
 	if err != nil {
 		return nil, nil, err
 	}
-	return s, func() { takeBack(); leave() }, nil
+	return s, func() { takeBack(); release() }, nil
 }
 
 // sayTo writes a line to a client's standard error.
