@@ -1,6 +1,7 @@
 package hop
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,9 +23,16 @@ func Supported() Algorithms {
 		Ciphers:        append(good.Ciphers, old.Ciphers...),
 		MACs:           append(good.MACs, old.MACs...),
 		KeyExchanges:   append(good.KeyExchanges, old.KeyExchanges...),
-		HostKeys:       append(good.HostKeys, old.HostKeys...),
+		HostKeys:       append(append(good.HostKeys, securityHostKeys...), old.HostKeys...),
 		PublicKeyAuths: append(good.PublicKeyAuths, old.PublicKeyAuths...),
 	}
+}
+
+// securityHostKeys are host key algorithms that the library verifies and does
+// not list. It has none for their certificates' names in a key exchange but
+// the formats are the same.
+var securityHostKeys = []string{
+	ssh.CertAlgoSKED25519v01, ssh.CertAlgoSKECDSA256v01, ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256,
 }
 
 // usable keeps the configured algorithms that the transport has. None left
@@ -46,11 +54,16 @@ func usable(what string, configured, supported []string) ([]string, error) {
 	return left, nil
 }
 
+// unsupported lists the configured algorithms that the transport lacks.
+func unsupported(configured, supported []string) []string {
+	return slices.DeleteFunc(slices.Clone(configured), func(name string) bool { return slices.Contains(supported, name) })
+}
+
 // transportConfig fills the library's lists from the options.
 func transportConfig(o sshconfig.Transport) (ssh.Config, error) {
 	var c ssh.Config
 	if o.Compression {
-		return c, fmt.Errorf("Compression yes: the transport has no compression; set Compression no")
+		return c, errors.New("Compression yes: the transport has no compression; set Compression no (or leave -C out)")
 	}
 	have := Supported()
 	var err error

@@ -28,11 +28,16 @@ type authenticator struct {
 	offered    []string             // what was offered, for messages
 	tried      []string             // methods in order, for messages
 	allowed    []string             // the server's last list
+	last       *identity.Identity   // offered last
+	mark       int64                // written, when it was offered
+	declined   []string             // methods that the server wants and we lack
 	passwords  int                  // password prompts left
 	rounds     int                  // keyboard-interactive attempts left
 	answered   bool                 // a secret was sent: the server may take its time
-	succeeded  string               // the method under way
 	giveUp     error
+	guarded    bool // nothing may be sent that an impostor could use
+
+	written func() int64 // the bytes sent so far; nil in tests
 }
 
 func newAuthenticator(ctx context.Context, h route.Hop, ask Asker, log *slog.Logger, open func() ([]*identity.Identity, error)) *authenticator {
@@ -46,7 +51,9 @@ type AuthError struct {
 	Allowed []string // methods the server would accept
 	Tried   []string // methods tried, in order
 	Offered []string // keys offered, in order
-	Err     error    // what ended it, if not the lack of methods
+	// Declined are the methods that the options allow and this program lacks.
+	Declined []string
+	Err      error // what ended it, if not the lack of methods
 }
 
 func (e *AuthError) Error() string {
@@ -63,6 +70,9 @@ func (e *AuthError) Error() string {
 	if len(e.Offered) > 0 {
 		fmt.Fprintf(&b, " (%s)", strings.Join(e.Offered, ", "))
 	}
+	if len(e.Declined) > 0 {
+		fmt.Fprintf(&b, "; not supported here: %s", strings.Join(e.Declined, ", "))
+	}
 	if e.Err != nil {
 		fmt.Fprintf(&b, "; %v", e.Err)
 	}
@@ -71,15 +81,41 @@ func (e *AuthError) Error() string {
 
 func (e *AuthError) Unwrap() error { return e.Err }
 
-// failure is the error to report once the handshake has failed.
+// failure is the error to report once the library has ended with err.
 func (a *authenticator) failure(err error) *AuthError {
-	return &AuthError{User: a.hop.Options.User, Allowed: a.allowed, Tried: slices.Compact(slices.Clone(a.tried)), Offered: a.offered, Err: err}
+	e := &AuthError{User: a.hop.Options.User, Allowed: a.allowed, Tried: slices.Compact(slices.Clone(a.tried)),
+		Offered: a.offered, Declined: a.declined, Err: a.giveUp}
+	switch {
+	case e.Err != nil || err == nil:
+	case strings.Contains(err.Error(), noMethodsLeft):
+	case strings.Contains(err.Error(), passwordExpired) && a.lastMethod() == "password":
+		e.Err = ErrPasswordExpired
+	default:
+		e.Err = libraryError(err)
+	}
+	return e
 }
 
-// errNoMethods ends an authentication in which every method is exhausted.
-var errNoMethods = errors.New("no methods left")
+// The library has no types for these ends of an authentication.
+const (
+	noMethodsLeft   = "no supported methods remain"
+	passwordExpired = "unexpected message type 60 " // SSH_MSG_USERAUTH_PASSWD_CHANGEREQ, RFC 4252 §8
+)
 
-// next is the ssh.ClientAuthCallback.
+// ErrPasswordExpired says that the server wants a new password, which this
+// program cannot give.
+var ErrPasswordExpired = errors.New("the password has expired and must be changed, which is not supported here: change it with another client")
+
+// lastMethod is the method that was tried last, "none" if none was.
+func (a *authenticator) lastMethod() string {
+	if len(a.tried) == 0 {
+		return "none"
+	}
+	return a.tried[len(a.tried)-1]
+}
+
+// next is the ssh.ClientAuthCallback. Without a method left it returns none:
+// the library then ends with the error of the last one, if it had any.
 func (a *authenticator) next(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	if err := a.ctx.Err(); err != nil {
 		return nil, err
@@ -103,22 +139,33 @@ func (a *authenticator) next(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 			return m, nil
 		}
 	}
-	return nil, errNoMethods
+	return nil, nil
 }
 
 // method prepares one attempt with a method; nil when it is switched off,
 // unknown or used up.
 func (a *authenticator) method(name string) (ssh.AuthMethod, error) {
 	o := a.hop.Options.Auth
+	secrets := !o.BatchMode && !a.guarded
 	switch {
 	case name == "publickey" && o.Publickey:
 		return a.publickey()
-	case name == "password" && o.Password && !o.BatchMode && a.passwords > 0:
+	case name == "password" && o.Password && secrets && a.passwords > 0:
 		return a.password(), nil
-	case name == "keyboard-interactive" && o.KbdInteractive && !o.BatchMode && a.rounds > 0:
+	case name == "keyboard-interactive" && o.KbdInteractive && secrets && a.rounds > 0:
 		return a.keyboardInteractive(), nil
+	case name == "gssapi-with-mic" && o.GSSAPI, name == "hostbased" && o.Hostbased:
+		a.decline(name)
 	}
 	return nil, nil
+}
+
+// decline notes a method that we lack, once.
+func (a *authenticator) decline(method string) {
+	if !slices.Contains(a.declined, method) {
+		a.declined = append(a.declined, method)
+		a.log.Debug("authentication method is not supported", "method", method)
+	}
 }
 
 // publickey offers the next identity. One at a time keeps the server's limit
@@ -132,6 +179,9 @@ func (a *authenticator) publickey() (ssh.AuthMethod, error) {
 		}
 		a.left = ids
 	}
+	if again := a.insist(); again != nil {
+		return again, nil
+	}
 	for len(a.left) > 0 {
 		id := a.left[0]
 		a.left = a.left[1:]
@@ -141,9 +191,32 @@ func (a *authenticator) publickey() (ssh.AuthMethod, error) {
 		}
 		a.offered = append(a.offered, id.String())
 		a.log.Debug("offering public key", "key", id.String())
+		a.last = id
+		if a.written != nil {
+			a.mark = a.written()
+		}
 		return ssh.PublicKeys(id), nil
 	}
 	return nil, nil
+}
+
+// insist offers the last key again when the library did not send it at all:
+// an RSA key for a server that does not say which signatures it knows (no
+// server-sig-algs, RFC 8308 §3.1), where the library stays with SHA-1 and our
+// options do not allow that. SHA-2 works with most such servers.
+func (a *authenticator) insist() ssh.AuthMethod {
+	id := a.last
+	a.last = nil
+	if id == nil || a.written == nil || a.written() != a.mark || id.PublicKey().Type() != ssh.KeyAlgoRSA {
+		return nil
+	}
+	for _, algorithm := range id.Algorithms() {
+		if forced := id.Forced(algorithm); forced != nil {
+			a.log.Debug("offering public key", "key", id.String(), "algorithm", algorithm)
+			return ssh.PublicKeys(forced)
+		}
+	}
+	return nil
 }
 
 func (a *authenticator) password() ssh.AuthMethod {

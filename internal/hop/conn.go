@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"sallyport/internal/hostkey"
+	"sallyport/internal/identity"
 	"sallyport/internal/route"
 )
 
@@ -33,8 +35,12 @@ type Conn struct {
 	log         *slog.Logger
 	fingerprint string
 	method      string
+	unsafe      error // why its host key is not the known one
+	bind        *identity.Binding
+	update      *hostKeyUpdate
 	opened      time.Time
 	tasks       sync.WaitGroup
+	updated     sync.Once // host keys are updated once
 	closing     chan struct{}
 	ended       chan struct{}
 
@@ -54,14 +60,16 @@ func newConn(h *handshake, c ssh.Conn, channels <-chan ssh.NewChannel, requests 
 	if h.keys.key != nil {
 		conn.fingerprint = hostkey.Fingerprint(h.keys.key, "sha256")
 	}
-	if n := len(h.auth.tried); n > 0 {
-		conn.method = h.auth.tried[n-1]
-	} else {
-		conn.method = "none"
+	conn.method, conn.unsafe, conn.bind = h.auth.lastMethod(), h.keys.unsafe, h.bind
+	conn.update = &hostKeyUpdate{
+		keys: h.keys, mode: h.Hop.Options.HostKey.UpdateHostKeys, algorithms: h.hostKeyAlgorithms,
+		sessionID: c.SessionID(), agreed: h.algs.HostKey,
 	}
+	h.keys.ask = h.Asker // the handshake's clock is over
 	conn.tasks.Go(func() { conn.serveChannels(channels) })
 	conn.tasks.Go(func() { conn.serveRequests(requests) })
 	conn.tasks.Go(conn.keepAlive)
+	conn.tasks.Go(conn.rekeyByTime)
 	go conn.await()
 	return conn
 }
@@ -172,8 +180,80 @@ func (c *Conn) serveChannels(in <-chan ssh.NewChannel) {
 // serveRequests answers the server's global requests, keepalives among them.
 func (c *Conn) serveRequests(in <-chan *ssh.Request) {
 	for r := range in {
+		if r.Type == hostkey.RequestHostKeys {
+			offer := r.Payload
+			// It makes a request of its own, whose answer must not wait for us.
+			c.tasks.Go(func() { c.updateHostKeys(offer) })
+		}
 		if r.WantReply {
 			_ = r.Reply(false, nil)
+		}
+	}
+}
+
+// updateHostKeys acts on the server's offer, the first one only.
+func (c *Conn) updateHostKeys(offer []byte) {
+	c.updated.Do(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		stop := make(chan struct{})
+		defer close(stop)
+		go func() {
+			select {
+			case <-c.closing:
+				cancel()
+			case <-stop:
+			}
+		}()
+		c.update.handle(ctx, c, offer)
+	})
+}
+
+// MayForward is an error when the host key is not the known one and only
+// StrictHostKeyChecking no let the connection be made: as in ssh(1) nothing
+// may be forwarded over it then.
+func (c *Conn) MayForward() error {
+	if c.unsafe == nil {
+		return nil
+	}
+	return fmt.Errorf("forwarding is disabled: %w", c.unsafe)
+}
+
+// BindAgent binds a connection to an agent, which is to be forwarded over this
+// connection, so that the agent knows where requests come from. It must be the
+// first request there. An agent that does not know the extension goes on
+// without it.
+func (c *Conn) BindAgent(agent io.ReadWriter) error {
+	if c.bind == nil {
+		return nil
+	}
+	err := identity.BindSession(agent, c.bind.HostKey, c.bind.SessionID, c.bind.Signature, true)
+	if errors.Is(err, identity.ErrAgentRefused) {
+		c.log.Debug("the agent does not bind its connection to the session")
+		return nil
+	}
+	return err
+}
+
+// rekeyByTime exchanges keys anew every RekeyLimit interval.
+func (c *Conn) rekeyByTime() {
+	interval := c.hop.Options.Transport.RekeyInterval
+	if interval <= 0 {
+		return
+	}
+	rekey, err := rekeyer(c.Conn)
+	if err != nil {
+		c.log.Warn("keys are not renewed by time", "reason", err)
+		return
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-c.closing:
+			return
+		case <-ticker.C:
+			rekey()
 		}
 	}
 }
@@ -231,7 +311,8 @@ func (c *Conn) keepAlive() {
 			continue
 		}
 		if missed++; missed > count {
-			c.fail(&TimeoutError{After: (interval * time.Duration(count)).String(), Doing: silence[StageAlive]})
+			c.fail(&TimeoutError{After: (interval * time.Duration(count)).String(), Doing: silence[StageAlive],
+				Note: "Timeout, server not responding"})
 			return
 		}
 		if !waiting {

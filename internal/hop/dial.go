@@ -3,16 +3,12 @@ package hop
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
-	"sallyport/internal/hostkey"
-	"sallyport/internal/identity"
 	"sallyport/internal/route"
 )
 
@@ -20,6 +16,9 @@ import (
 const (
 	// DefaultConnectTimeout is used when ConnectTimeout is not set.
 	DefaultConnectTimeout = 10 * time.Second
+	// proxyConnectTimeout takes its place for a ProxyCommand, which may have a
+	// login of its own to do.
+	proxyConnectTimeout = 60 * time.Second
 	// authTimeout bounds each answer of the server during authentication;
 	// patientAuthTimeout applies once a secret was sent, since the server may
 	// then wait for a push to somebody's phone. It is sshd's LoginGraceTime.
@@ -43,6 +42,9 @@ type Config struct {
 // stage is bounded. A failure is an *Error.
 func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	d := newDial(cfg)
+	if err := d.negotiable(); err != nil {
+		return nil, d.fail(StageKeyExchange, err)
+	}
 	start := time.Now()
 	nc, stage, err := d.connect(ctx)
 	if err != nil {
@@ -92,10 +94,35 @@ func (d *dial) fail(stage Stage, err error) error {
 // timeout bounds connecting and the key exchange together, as ConnectTimeout
 // does in ssh(1).
 func (d *dial) timeout() time.Duration {
-	if t := d.Hop.Options.Connect.Timeout; t > 0 {
-		return t
+	switch o := d.Hop.Options; {
+	case o.Connect.Timeout > 0:
+		return o.Connect.Timeout
+	case d.Via == nil && o.Proxy.Command != "":
+		return proxyConnectTimeout
 	}
 	return DefaultConnectTimeout
+}
+
+// negotiable refuses options that the transport cannot meet, before anything
+// is dialled, and notes which of several algorithms it lacks.
+func (d *dial) negotiable() error {
+	o := d.Hop.Options.Transport
+	if _, err := transportConfig(o); err != nil {
+		return err
+	}
+	have := Supported()
+	if _, err := usable("HostKeyAlgorithms", o.HostKeyAlgorithms, have.HostKeys); err != nil {
+		return err
+	}
+	for what, names := range map[string][]string{
+		"Ciphers": unsupported(o.Ciphers, have.Ciphers), "MACs": unsupported(o.MACs, have.MACs),
+		"KexAlgorithms": unsupported(o.KexAlgorithms, have.KeyExchanges), "HostKeyAlgorithms": unsupported(o.HostKeyAlgorithms, have.HostKeys),
+	} {
+		if len(names) > 0 {
+			d.log.Log(context.Background(), slog.LevelDebug-1, "not supported by the transport", "keyword", what, "names", strings.Join(names, ","))
+		}
+	}
+	return nil
 }
 
 // connect makes the byte stream to the hop.
@@ -109,19 +136,42 @@ func (d *dial) connect(ctx context.Context) (net.Conn, Stage, error) {
 		})
 		return conn, StageOpen, err
 	case o.Proxy.Command != "":
-		d.log.Debug("starting the ProxyCommand")
-		conn, err := startProxyCommand(o.Proxy.Command, d.Asker.Origin(), func(line string) {
-			d.Asker.Tell(Notice{d.Hop.Name, NoticeInfo, line})
-		})
+		d.log.Debug("starting the ProxyCommand", "fdpass", o.Proxy.UseFdpass)
+		conn, err := d.proxy(ctx)
 		return conn, StageConnect, err
 	}
 	d.log.Debug("connecting", "addr", d.Hop.Addr())
-	stage := StageConnect
-	conn, err := withTimeout(ctx, d.timeout(), StageConnect, func(ctx context.Context) (conn net.Conn, err error) {
-		conn, stage, err = dialTCP(ctx, o.HostName, o.Port, o.Connect)
-		return conn, err
+	return d.direct(ctx)
+}
+
+// direct connects by TCP, ConnectionAttempts times at most, a second apart as
+// ssh(1) does. Each attempt has the whole bound.
+func (d *dial) direct(ctx context.Context) (conn net.Conn, stage Stage, err error) {
+	o := d.Hop.Options
+	for attempt := 1; ; attempt++ {
+		stage = StageConnect
+		conn, err = withTimeout(ctx, d.timeout(), StageConnect, func(ctx context.Context) (conn net.Conn, err error) {
+			conn, stage, err = dialTCP(ctx, o.HostName, o.Port, o.Connect)
+			return conn, err
+		})
+		if err == nil || stage != StageConnect || attempt >= o.Connect.Attempts || !pauseFor(ctx, time.Second) {
+			return conn, stage, err
+		}
+		d.log.Debug("connecting again", "attempt", attempt+1, "reason", err)
+	}
+}
+
+// proxy starts the ProxyCommand; with ProxyUseFdpass it waits for the
+// descriptor that the command passes.
+func (d *dial) proxy(ctx context.Context) (net.Conn, error) {
+	o := d.Hop.Options.Proxy
+	tell := func(line string) { d.Asker.Tell(Notice{d.Hop.Name, NoticeInfo, line}) }
+	if !o.UseFdpass {
+		return startProxyCommand(o.Command, d.Asker.Origin(), tell)
+	}
+	return withTimeout(ctx, d.timeout(), StageConnect, func(ctx context.Context) (net.Conn, error) {
+		return receiveFromProxy(ctx, o.Command, d.Asker.Origin(), tell)
 	})
-	return conn, stage, err
 }
 
 // withTimeout bounds f, and words the bound's end as a TimeoutError.
@@ -135,208 +185,4 @@ func withTimeout(ctx context.Context, limit time.Duration, stage Stage, f func(c
 		return nil, &TimeoutError{After: limit.String(), Doing: silence[stage]}
 	}
 	return conn, err
-}
-
-// handshake runs the key exchange and the authentication over nc. The stage
-// it returns is the one that failed.
-//
-// Closing nc ends the library's handshake, but behind a hop that has fallen
-// silent the end of a tunnel is itself an answer to wait for: then the
-// handshake is left to end with that hop's connection.
-func (d *dial) handshake(ctx context.Context, nc net.Conn, limit time.Duration) (*Conn, Stage, error) {
-	expired := make(chan struct{})
-	dog := newWatchdog(func() { close(expired) })
-	h := &handshake{dial: d, ctx: ctx, dog: dog, wire: &wire{Conn: nc}}
-	dog.enter(StageBanner, limit)
-	type result struct {
-		conn *Conn
-		err  error
-	}
-	done := make(chan result, 1)
-	go func() {
-		conn, err := h.run()
-		done <- result{conn, err}
-	}()
-	var cause error
-	select {
-	case r := <-done:
-		stage, _ := dog.stop()
-		return r.conn, stage, h.explain(stage, r.err)
-	case <-expired:
-	case <-ctx.Done():
-		cause = ctx.Err()
-	}
-	stage, err := dog.stop()
-	if cause == nil {
-		cause = err
-		if said := h.wire.said(); stage == StageBanner && len(said) > 0 {
-			cause = notSSH(said)
-		}
-	}
-	nc.Close()
-	go func() {
-		if r := <-done; r.conn != nil {
-			r.conn.Close()
-		}
-	}()
-	return nil, stage, cause
-}
-
-// handshake is the library's handshake with our callbacks.
-type handshake struct {
-	*dial
-	ctx  context.Context
-	dog  *watchdog
-	wire *wire
-	ssh  bool // the server has identified itself; the reader's own
-	keys *keyChecker
-	auth *authenticator
-	set  *identity.Set
-}
-
-func (h *handshake) run() (*Conn, error) {
-	config, err := h.config()
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if h.set != nil {
-			h.set.Close()
-		}
-	}()
-	c, channels, requests, err := ssh.NewClientConn(h.wire, h.Hop.Addr(), config)
-	if err != nil {
-		return nil, err
-	}
-	return newConn(h, c, channels, requests), nil
-}
-
-// config builds the library's configuration for this hop.
-func (h *handshake) config() (*ssh.ClientConfig, error) {
-	o := h.Hop.Options
-	transport, err := transportConfig(o.Transport)
-	if err != nil {
-		return nil, err
-	}
-	asker := watchedAsker{h.Asker, h.dog}
-	store := newStore(o.HostKey, nil)
-	host := lookupHost(h.Hop, h.wire.RemoteAddr())
-	h.keys = &keyChecker{ctx: h.ctx, hop: h.Hop, store: store, host: host, ask: asker}
-	h.auth = newAuthenticator(h.ctx, h.Hop, asker, h.log, func() ([]*identity.Identity, error) {
-		set, err := identity.Open(h.ctx, identityConfig(h.Hop), identityAsker{h.Hop, asker})
-		if err != nil {
-			return nil, err
-		}
-		h.set = set
-		return set.Identities(), nil
-	})
-	hostKeys, err := h.hostKeyAlgorithms(store, host)
-	if err != nil {
-		return nil, err
-	}
-	h.wire.heard = h.heard
-	return &ssh.ClientConfig{
-		Config:            transport,
-		User:              o.User,
-		ClientVersion:     version(o.Transport.VersionAddendum),
-		HostKeyAlgorithms: hostKeys,
-		HostKeyCallback:   h.checkHostKey,
-		BannerCallback:    h.banner,
-		AuthCallback:      h.nextMethod,
-	}, nil
-}
-
-// hostKeyAlgorithms orders the algorithms by what is known of the host, so
-// that the server shows a key that can be checked.
-func (h *handshake) hostKeyAlgorithms(store *hostkey.Store, host hostkey.Host) ([]string, error) {
-	o := h.Hop.Options.Transport
-	names, err := usable("HostKeyAlgorithms", o.HostKeyAlgorithms, Supported().HostKeys)
-	if err != nil || o.HostKeyAlgorithmsSet {
-		return names, err
-	}
-	return store.Algorithms(h.ctx, host, names)
-}
-
-func (h *handshake) checkHostKey(name string, remote net.Addr, key ssh.PublicKey) error {
-	h.dog.name(StageHostKey)
-	if err := h.keys.check(name, remote, key); err != nil {
-		return err
-	}
-	h.log.Debug("host key accepted", "type", key.Type(), "fingerprint", ssh.FingerprintSHA256(key))
-	h.dog.name(StageKeyExchange)
-	return nil
-}
-
-func (h *handshake) banner(message string) error {
-	h.Asker.Tell(Notice{h.Hop.Name, NoticeBanner, message})
-	return nil
-}
-
-// nextMethod enters the authentication stage, whose bound is per answer of
-// the server, and chooses the method.
-func (h *handshake) nextMethod(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
-	limit := max(authTimeout, h.timeout())
-	if h.auth.answered {
-		limit = patientAuthTimeout
-	}
-	h.dog.enter(StageAuthenticate, limit)
-	return h.auth.next(c)
-}
-
-// heard moves from waiting for the identification to the key exchange, and
-// renews the bound of an authentication.
-func (h *handshake) heard() {
-	if h.ssh = h.ssh || looksLikeSSH(h.wire.said()); h.ssh {
-		h.dog.heard()
-	}
-}
-
-// explain words an error of the library with what we know.
-func (h *handshake) explain(stage Stage, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case h.keys != nil && h.keys.err != nil:
-		return h.keys.err
-	case stage == StageAuthenticate:
-		if errors.Is(err, errNoMethods) {
-			err = nil
-		}
-		if h.auth.giveUp != nil {
-			err = h.auth.giveUp
-		}
-		return h.auth.failure(libraryError(err))
-	case stage == StageBanner || !looksLikeSSH(h.wire.said()):
-		if said := h.wire.said(); len(said) > 0 {
-			return notSSH(said)
-		}
-		return fmt.Errorf("closed the connection before saying anything (%w)", libraryError(err))
-	}
-	return libraryError(err)
-}
-
-// identityConfig translates the options for package identity.
-func identityConfig(h route.Hop) identity.Config {
-	o := h.Options.Auth
-	return identity.Config{
-		Files: o.IdentityFiles, FilesSet: o.IdentityFilesSet,
-		CertificateFiles: o.CertificateFiles, IdentitiesOnly: o.IdentitiesOnly,
-		Agent:               o.Agent,
-		AcceptedAlgorithms:  o.PubkeyAcceptedAlgorithms,
-		RequiredRSASize:     h.Options.HostKey.RequiredRSASize,
-		PKCS11Provider:      o.PKCS11Provider,
-		SecurityKeyProvider: o.SecurityKeyProvider,
-		AddKeysToAgent:      o.AddKeysToAgent,
-		AddKeysLifetime:     o.AddKeysLifetime,
-		PassphraseTries:     o.NumberOfPasswordPrompts,
-	}
-}
-
-// version is our identification string, RFC 4253 §4.2.
-func version(addendum string) string {
-	v := "SSH-2.0-Sallyport_1"
-	if addendum != "" {
-		v += " " + addendum
-	}
-	return v
 }

@@ -60,9 +60,16 @@ var ErrTimeout = errors.New("timed out")
 type TimeoutError struct {
 	After string // the bound, as a duration
 	Doing string // what was waited for
+	Note  string // what ssh(1) calls it, "" for nothing
 }
 
-func (e *TimeoutError) Error() string { return e.Doing + " for " + e.After }
+func (e *TimeoutError) Error() string {
+	text := e.Doing + " for " + e.After
+	if e.Note != "" {
+		text += " (" + e.Note + ")"
+	}
+	return text
+}
 
 // Is makes errors.Is(err, ErrTimeout) true.
 func (e *TimeoutError) Is(target error) bool { return target == ErrTimeout }

@@ -32,13 +32,8 @@ func dialTCP(ctx context.Context, host string, port int, o sshconfig.Connect) (n
 			return conn, plainDialError(err, target, len(addrs) > 1)
 		}
 	}
-	var conn net.Conn
-	for attempt := 1; ; attempt++ {
-		conn, err = race(ctx, candidates)
-		if err == nil || attempt >= max(o.Attempts, 1) || !pauseFor(ctx, time.Second) {
-			return conn, StageConnect, err
-		}
-	}
+	conn, err := race(ctx, candidates)
+	return conn, StageConnect, err
 }
 
 // pauseFor waits d, as ssh(1) does between ConnectionAttempts; false when ctx

@@ -15,6 +15,7 @@ type wire struct {
 	net.Conn
 	in, out atomic.Int64
 	heard   func() // called after each read that brought something
+	kex     *kexWatch
 
 	// state: guarded by mu
 	mu    sync.Mutex
@@ -27,6 +28,9 @@ func (w *wire) Read(p []byte) (int, error) {
 	if n > 0 {
 		if w.in.Add(int64(n)) <= int64(n)+firstBytes {
 			w.keep(p[:n])
+		}
+		if w.kex != nil {
+			w.kex.received(p[:n])
 		}
 		if w.heard != nil {
 			w.heard()
@@ -52,6 +56,9 @@ func (w *wire) reason(err error) error {
 func (w *wire) Write(p []byte) (int, error) {
 	n, err := w.Conn.Write(p)
 	w.out.Add(int64(n))
+	if err == nil && w.kex != nil {
+		w.kex.sent(p)
+	}
 	if err != nil {
 		w.mu.Lock()
 		defer w.mu.Unlock()

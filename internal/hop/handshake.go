@@ -1,0 +1,258 @@
+package hop
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"sallyport/internal/hostkey"
+	"sallyport/internal/identity"
+	"sallyport/internal/route"
+)
+
+// handshake runs the key exchange and the authentication over nc. The stage
+// it returns is the one that failed.
+//
+// Closing nc ends the library's handshake, but behind a hop that has fallen
+// silent the end of a tunnel is itself an answer to wait for: then the
+// handshake is left to end with that hop's connection.
+func (d *dial) handshake(ctx context.Context, nc net.Conn, limit time.Duration) (*Conn, Stage, error) {
+	expired := make(chan struct{})
+	dog := newWatchdog(func() { close(expired) })
+	h := &handshake{dial: d, ctx: ctx, dog: dog, wire: &wire{Conn: nc, kex: &kexWatch{log: d.log}}}
+	dog.enter(StageBanner, limit)
+	type result struct {
+		conn *Conn
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		conn, err := h.run()
+		done <- result{conn, err}
+	}()
+	var cause error
+	select {
+	case r := <-done:
+		stage, _ := dog.stop()
+		return r.conn, stage, h.explain(stage, r.err)
+	case <-expired:
+	case <-ctx.Done():
+		cause = ctx.Err()
+	}
+	stage, err := dog.stop()
+	if cause == nil {
+		cause = err
+		if said := h.wire.said(); stage == StageBanner && len(said) > 0 {
+			cause = notSSH(said)
+		}
+	}
+	nc.Close()
+	go func() {
+		if r := <-done; r.conn != nil {
+			r.conn.Close()
+		}
+	}()
+	return nil, stage, cause
+}
+
+// handshake is the library's handshake with our callbacks.
+type handshake struct {
+	*dial
+	ctx  context.Context
+	dog  *watchdog
+	wire *wire
+	ssh  bool // the server has identified itself; the reader's own
+	keys *keyChecker
+	auth *authenticator
+	set  *identity.Set
+	bind *identity.Binding // what agents are bound with; nil if it was not seen
+	meta ssh.ConnMetadata  // set once the keys are exchanged
+	algs ssh.NegotiatedAlgorithms
+
+	hostKeyAlgorithms []string
+}
+
+func (h *handshake) run() (*Conn, error) {
+	config, err := h.config()
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if h.set != nil {
+			h.set.Close()
+		}
+	}()
+	c, channels, requests, err := ssh.NewClientConn(h.wire, h.Hop.Addr(), config)
+	if err != nil {
+		return nil, err
+	}
+	return newConn(h, c, channels, requests), nil
+}
+
+// config builds the library's configuration for this hop.
+func (h *handshake) config() (*ssh.ClientConfig, error) {
+	o := h.Hop.Options
+	transport, err := transportConfig(o.Transport)
+	if err != nil {
+		return nil, err
+	}
+	asker := watchedAsker{h.Asker, h.dog}
+	host := lookupHost(h.Hop, h.wire.RemoteAddr())
+	store := newStore(o.HostKey, newKnownHostsCommand(h.Hop, host, h.Asker.Origin()))
+	h.keys = &keyChecker{ctx: h.ctx, hop: h.Hop, store: store, host: host, ask: asker, log: h.log}
+	h.auth = newAuthenticator(h.ctx, h.Hop, asker, h.log, h.openIdentities)
+	h.auth.written = h.wire.out.Load
+	if h.hostKeyAlgorithms, err = h.orderHostKeys(store, host); err != nil {
+		return nil, err
+	}
+	h.wire.heard = h.heard
+	return &ssh.ClientConfig{
+		Config:            transport,
+		User:              o.User,
+		ClientVersion:     version(o.Transport.VersionAddendum),
+		HostKeyAlgorithms: h.hostKeyAlgorithms,
+		HostKeyCallback:   h.checkHostKey,
+		BannerCallback:    h.banner,
+		AuthCallback:      h.nextMethod,
+	}, nil
+}
+
+// openIdentities gathers the keys to offer, at the first need: then the agent
+// can be bound to this session.
+func (h *handshake) openIdentities() ([]*identity.Identity, error) {
+	config := identityConfig(h.Hop)
+	config.Bind = h.bind
+	set, err := identity.Open(h.ctx, config, identityAsker{h.Hop, watchedAsker{h.Asker, h.dog}})
+	if err != nil {
+		return nil, err
+	}
+	h.set = set
+	for _, note := range set.Notes() {
+		h.log.Debug(note)
+	}
+	return set.Identities(), nil
+}
+
+// orderHostKeys orders the algorithms by what is known of the host, so that
+// the server shows a key that can be checked.
+func (h *handshake) orderHostKeys(store *hostkey.Store, host hostkey.Host) ([]string, error) {
+	o := h.Hop.Options.Transport
+	names, err := usable("HostKeyAlgorithms", o.HostKeyAlgorithms, Supported().HostKeys)
+	if err != nil || o.HostKeyAlgorithmsSet {
+		return names, err
+	}
+	return store.Algorithms(h.ctx, host, names)
+}
+
+// checkHostKey is called in each key exchange of the connection, right before
+// we send NEWKEYS.
+func (h *handshake) checkHostKey(name string, remote net.Addr, key ssh.PublicKey) error {
+	if h.keys.key == nil {
+		h.dog.name(StageHostKey)
+		h.log.Debug("server host key", "type", key.Type(), "fingerprint", hostkey.Fingerprint(key, h.Hop.Options.HostKey.FingerprintHash))
+		defer h.dog.name(StageKeyExchange)
+	}
+	if err := h.keys.check(name, remote, key); err != nil {
+		return err
+	}
+	if h.keys.unsafe != nil {
+		h.auth.guarded = true
+	}
+	h.wire.kex.agreed()
+	return nil
+}
+
+func (h *handshake) banner(message string) error {
+	h.Asker.Tell(Notice{h.Hop.Name, NoticeBanner, message})
+	return nil
+}
+
+// nextMethod enters the authentication stage, whose bound is per answer of
+// the server, and chooses the method.
+func (h *handshake) nextMethod(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
+	limit := max(authTimeout, h.timeout())
+	if h.auth.answered {
+		limit = patientAuthTimeout
+	}
+	h.dog.enter(StageAuthenticate, limit)
+	if h.meta == nil {
+		h.exchanged(c)
+	}
+	return h.auth.next(c)
+}
+
+// exchanged notes the outcome of the first key exchange.
+func (h *handshake) exchanged(c *ssh.ClientAuthContext) {
+	h.meta, h.algs = c.Metadata, c.Algorithms
+	if proof := h.wire.kex.proof(); proof != nil && h.keys.key != nil {
+		h.bind = &identity.Binding{HostKey: h.keys.key, SessionID: c.Metadata.SessionID(), Signature: proof}
+	}
+	h.log.Debug("remote version", "version", Clean(string(c.Metadata.ServerVersion())))
+	h.log.Debug("kex: algorithm: " + h.algs.KeyExchange)
+	h.log.Debug("kex: host key algorithm: " + h.algs.HostKey)
+	h.log.Debug(fmt.Sprintf("kex: server->client cipher: %s MAC: %s", h.algs.Read.Cipher, implicit(h.algs.Read.MAC)))
+	h.log.Debug(fmt.Sprintf("kex: client->server cipher: %s MAC: %s", h.algs.Write.Cipher, implicit(h.algs.Write.MAC)))
+}
+
+// implicit names the MAC of a cipher that has its own.
+func implicit(mac string) string {
+	if mac == "" {
+		return "<implicit>"
+	}
+	return mac
+}
+
+// heard moves from waiting for the identification to the key exchange, and
+// renews the bound of an authentication.
+func (h *handshake) heard() {
+	if h.ssh = h.ssh || looksLikeSSH(h.wire.said()); h.ssh {
+		h.dog.heard()
+	}
+}
+
+// explain words an error of the library with what we know.
+func (h *handshake) explain(stage Stage, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case h.keys != nil && h.keys.err != nil:
+		return h.keys.err
+	case stage == StageAuthenticate:
+		return h.auth.failure(err)
+	case stage == StageBanner || !looksLikeSSH(h.wire.said()):
+		if said := h.wire.said(); len(said) > 0 {
+			return notSSH(said)
+		}
+		return fmt.Errorf("closed the connection before saying anything (%w)", libraryError(err))
+	}
+	return libraryError(err)
+}
+
+// identityConfig translates the options for package identity.
+func identityConfig(h route.Hop) identity.Config {
+	o := h.Options.Auth
+	return identity.Config{
+		Files: o.IdentityFiles, FilesSet: o.IdentityFilesSet,
+		CertificateFiles: o.CertificateFiles, IdentitiesOnly: o.IdentitiesOnly,
+		Agent:               o.Agent,
+		AcceptedAlgorithms:  o.PubkeyAcceptedAlgorithms,
+		RequiredRSASize:     h.Options.HostKey.RequiredRSASize,
+		PKCS11Provider:      o.PKCS11Provider,
+		SecurityKeyProvider: o.SecurityKeyProvider,
+		AddKeysToAgent:      o.AddKeysToAgent,
+		AddKeysLifetime:     o.AddKeysLifetime,
+		PassphraseTries:     o.NumberOfPasswordPrompts,
+	}
+}
+
+// version is our identification string, RFC 4253 §4.2.
+func version(addendum string) string {
+	v := "SSH-2.0-Sallyport_1"
+	if addendum != "" {
+		v += " " + addendum
+	}
+	return v
+}
