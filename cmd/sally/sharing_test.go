@@ -67,12 +67,41 @@ func TestColdStart(t *testing.T) {
 	}
 }
 
-// TestSessionLimit fills the sessions that the target allows: one more waits,
-// says so, and runs when another has ended.
+// TestSessionLimit fills the sessions that the target allows: one more runs
+// beside them, on a second connection through the same jump.
 func TestSessionLimit(t *testing.T) {
 	t.Parallel()
-	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "target", ExtraConfig: []string{"MaxSessions 2"}})
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "jump"}, sshtest.HostConfig{Name: "target", ExtraConfig: []string{"MaxSessions 2"}})
 	u := newUser(t, c)
+	first, second := u.start("target", "echo open; cat"), u.start("target", "echo open; cat")
+	first.expect("open")
+	second.expect("open")
+	if r := u.sally("target", "echo beside"); r.code != 0 || r.out != "beside\n" {
+		t.Errorf("%+v", r)
+	}
+	for _, l := range []*live{first, second} {
+		l.in.Close()
+		if code := l.wait(soon); code != 0 {
+			t.Errorf("exit code %d, stderr %q", code, l.err)
+		}
+	}
+	wantOneLogin(t, c, "jump")
+	if n := c.Host("target").AcceptedLogins(); n != 2 {
+		t.Errorf("%d logins on the target", n)
+	}
+}
+
+// TestSessionLimitAsks is a target whose second connection would ask for the
+// password again: the session waits, says so, and runs when another has ended.
+func TestSessionLimitAsks(t *testing.T) {
+	t.Parallel()
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "target", Auth: sshtest.Password, ExtraConfig: []string{"MaxSessions 2"}})
+	u := newUser(t, c)
+	con := u.tty("up", "target")
+	con.Expect("password: ", soon)
+	con.Send(c.Host("target").Account.Password + "\r")
+	con.Expect("target: up in", soon)
+	con.Wait(soon)
 	first, second := u.start("target", "echo open; cat"), u.start("target", "echo open; cat")
 	first.expect("open")
 	second.expect("open")
@@ -92,7 +121,9 @@ func TestSessionLimit(t *testing.T) {
 	if code := second.wait(soon); code != 0 {
 		t.Errorf("the second: exit code %d, stderr %q", code, second.err)
 	}
-	wantOneLogin(t, c, "target")
+	if n := c.Host("target").AcceptedLogins(); n != 1 {
+		t.Errorf("%d logins", n)
+	}
 }
 
 // TestNoSessions is a server that allows forwards only: its refusal is told,
