@@ -47,7 +47,7 @@ func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequ
 }
 
 // startSession starts a session, once the server has room for one more.
-func (m *master) startSession(ctx context.Context, req session.Request, agent bool, stderr *os.File) (s *session.Session, leave func(), err error) {
+func (m *master) startSession(ctx context.Context, req session.Request, agent bool, stderr *os.File) (s *session.Session, leave func(), _ error) {
 	takeBack := func() {}
 	release, err := m.lease.Seat(ctx, pool.Opening{
 		Open: func(conn pool.Conn) error {
@@ -55,6 +55,7 @@ func (m *master) startSession(ctx context.Context, req session.Request, agent bo
 			if agent {
 				takeBack, req.AgentForward = m.lendAgent(conn, stderr)
 			}
+			var err error
 			if s, err = session.Start(ctx, conn, req); err != nil {
 				takeBack()
 			}

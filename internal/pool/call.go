@@ -18,6 +18,7 @@ type call struct {
 	mu        sync.Mutex
 	waiters   []*waiter
 	abandoned bool // the last waiter left: the dial is ending
+	asked     bool // somebody was asked something
 }
 
 type waiter struct {
@@ -51,10 +52,18 @@ func (c *call) join(ctx context.Context, ask hop.Asker) (leave func()) {
 	}
 }
 
+// wasAsked reports whether the dial needed a person.
+func (c *call) wasAsked() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asked
+}
+
 // next is the first waiter that is not in skip.
 func (c *call) next(skip map[*waiter]bool) *waiter {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.asked = c.asked || skip != nil
 	for _, w := range c.waiters {
 		if !skip[w] && w.ctx.Err() == nil {
 			return w

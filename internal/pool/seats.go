@@ -8,11 +8,12 @@ import (
 
 // seats counts the sessions on a master's connection and on its sibling's. How
 // many the server allows (sshd's MaxSessions) is learned when it refuses one:
-// from then on one more goes to the sibling, and when that is full too or
-// cannot be had it waits for another's end.
+// from then on one more waits for another's end. When none ends for a while a
+// sibling is opened, unless it cannot be had.
 type seats struct {
 	mu    sync.Mutex
 	rows  [2]row        // the connection's own, and its sibling's
+	grown bool          // there is a sibling
 	alone bool          // there is no sibling to be had
 	freed chan struct{} // closed when a seat is given back; nil if nobody waits
 }
@@ -30,7 +31,8 @@ type row struct {
 	limit int // learned; 0 while not known
 }
 
-// patience is how long a session waits for a seat before its user is told.
+// patience is how long no seat may become free before a sibling is opened, or
+// before those who wait are told.
 const patience = 2 * time.Second
 
 // Opening is how a session is opened where the server limits their number.
@@ -46,13 +48,20 @@ type Opening struct {
 }
 
 // Seat opens a session on the master and keeps its seat until release is
-// called. When the connection has as many sessions as the server allows, a
-// sibling connection is opened, as long as nobody has to be asked for it;
-// else the session waits for another's end. Any other error is Open's.
+// called. When the connection has as many sessions as the server allows, this
+// one waits for another's end. If none ends for a while a sibling connection is
+// opened, as long as nobody has to be asked for it. Any other error is Open's.
 func (l *Lease) Seat(ctx context.Context, o Opening) (release func(), err error) {
 	s := &l.master.seats
+	told := false
+	waiting := func(limit int) {
+		if !told {
+			told = true
+			o.Waiting(limit)
+		}
+	}
 	for again := true; ; {
-		i, err := s.take(ctx, o.Waiting)
+		i, err := s.take(ctx, l.master.call.wasAsked(), waiting)
 		if err != nil {
 			return nil, err
 		}
@@ -97,43 +106,55 @@ func (l *Lease) seatedAt(ctx context.Context, i int) (conn Conn, leave func(), e
 	return sibling.Conn(), sibling.Release, nil
 }
 
-// take waits for a free seat and returns its row.
-func (s *seats) take(ctx context.Context, waiting func(int)) (int, error) {
-	late := time.NewTimer(patience)
-	defer late.Stop()
+// take waits for a free seat and returns its row. alone rules out a sibling,
+// since a person had to be asked for the first connection.
+func (s *seats) take(ctx context.Context, alone bool, waiting func(int)) (int, error) {
 	for {
 		s.mu.Lock()
-		if i, ok := s.free(); ok {
-			s.rows[i].taken++
-			s.mu.Unlock()
+		s.alone = s.alone || alone
+		i, ok := s.free(s.grown)
+		freed, limit := s.wait(), s.total()
+		s.mu.Unlock()
+		if ok {
 			return i, nil
 		}
-		if s.freed == nil {
-			s.freed = make(chan struct{})
-		}
-		freed, limit := s.freed, s.total()
-		s.mu.Unlock()
 		select {
 		case <-freed:
-		case <-late.C:
-			waiting(limit)
+			continue
 		case <-ctx.Done():
 			return 0, ctx.Err()
+		case <-time.After(patience):
 		}
+		s.mu.Lock()
+		i, ok = s.free(true)
+		s.mu.Unlock()
+		if ok {
+			return i, nil
+		}
+		waiting(limit)
 	}
 }
 
-// free finds a row with a free seat. The caller holds mu.
-func (s *seats) free() (int, bool) {
+// free takes a free seat, if there is one. The caller holds mu.
+func (s *seats) free(grow bool) (int, bool) {
 	for i := range s.rows {
-		if limit := s.limit(i); limit == 0 || s.rows[i].taken < limit {
-			return i, true
-		}
-		if s.alone {
+		if i == siblingRow && (s.alone || !grow) {
 			break
+		}
+		if limit := s.limit(i); limit == 0 || s.rows[i].taken < limit {
+			s.rows[i].taken++
+			return i, true
 		}
 	}
 	return 0, false
+}
+
+// wait is closed when a seat is given back. The caller holds mu.
+func (s *seats) wait() <-chan struct{} {
+	if s.freed == nil {
+		s.freed = make(chan struct{})
+	}
+	return s.freed
 }
 
 // limit is what is known of a row's: a sibling goes to the same server. The
@@ -147,16 +168,17 @@ func (s *seats) limit(i int) int {
 
 // total is the number of seats. The caller holds mu.
 func (s *seats) total() int {
-	if s.alone {
-		return s.limit(ownRow)
+	if s.grown {
+		return s.limit(ownRow) + s.limit(siblingRow)
 	}
-	return s.limit(ownRow) + s.limit(siblingRow)
+	return s.limit(ownRow)
 }
 
 // confirm notes that the server opened a session.
 func (s *seats) confirm(i int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.grown = s.grown || i == siblingRow
 	r := &s.rows[i]
 	if r.open++; r.limit > 0 {
 		r.limit = max(r.limit, r.open)
