@@ -16,7 +16,8 @@ import (
 )
 
 // roleVariable makes a copy of the test binary play a part, mostly as another
-// user: "connect" or "listen", with the socket's path as the argument.
+// user: "connect" or "listen", with the socket's path as the argument, or "pass"
+// with an address.
 const roleVariable = "SALLY_E2E_ROLE"
 
 func play(role string) int {
@@ -26,6 +27,8 @@ func play(role string) int {
 		return playConnect(path)
 	case "listen":
 		return playListen(path)
+	case "pass":
+		return playPass(path)
 	}
 	return 2
 }
@@ -66,6 +69,23 @@ func playListen(path string) int {
 		fmt.Println("caught one")
 		conn.Close()
 	}
+}
+
+// playPass connects to the address and gives the connection to whoever reads
+// standard output, a socket (ssh_config(5), ProxyUseFdpass).
+func playPass(addr string) int {
+	conn, err := net.Dial("tcp", addr)
+	if err == nil {
+		var file *os.File
+		if file, err = conn.(*net.TCPConn).File(); err == nil {
+			err = syscall.Sendmsg(1, []byte{0}, syscall.UnixRights(int(file.Fd())), nil, 0)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 // actor is a command that plays a role with a path as somebody else, or as
