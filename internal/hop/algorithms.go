@@ -23,16 +23,9 @@ func Supported() Algorithms {
 		Ciphers:        append(good.Ciphers, old.Ciphers...),
 		MACs:           append(good.MACs, old.MACs...),
 		KeyExchanges:   append(good.KeyExchanges, old.KeyExchanges...),
-		HostKeys:       append(append(good.HostKeys, securityHostKeys...), old.HostKeys...),
+		HostKeys:       append(good.HostKeys, old.HostKeys...),
 		PublicKeyAuths: append(good.PublicKeyAuths, old.PublicKeyAuths...),
 	}
-}
-
-// securityHostKeys are host key algorithms that the library verifies and does
-// not list. It has none for their certificates' names in a key exchange but
-// the formats are the same.
-var securityHostKeys = []string{
-	ssh.CertAlgoSKED25519v01, ssh.CertAlgoSKECDSA256v01, ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256,
 }
 
 // usable keeps the configured algorithms that the transport has. None left
