@@ -50,14 +50,9 @@ func Resolve(ctx context.Context, res Resolver, q sshconfig.Query) (Route, error
 
 type expander struct{ res Resolver }
 
-// expand resolves q's host and prepends its jumps. stack holds the names that
+// expand resolves q's host and prepends its jumps. stack holds the hosts that
 // are being expanded, outermost first.
-func (e expander) expand(ctx context.Context, q sshconfig.Query, stack []string) ([]Hop, error) {
-	for _, name := range stack {
-		if strings.EqualFold(name, q.Host) {
-			return nil, &LoopError{Path: append(stack[:len(stack):len(stack)], q.Host)}
-		}
-	}
+func (e expander) expand(ctx context.Context, q sshconfig.Query, stack []Hop) ([]Hop, error) {
 	resolved, err := e.res.Resolve(ctx, q)
 	if err != nil {
 		return nil, err
@@ -66,7 +61,11 @@ func (e expander) expand(ctx context.Context, q sshconfig.Query, stack []string)
 	if target.Options.Proxy.Jump == "" {
 		return []Hop{target}, nil
 	}
-	hops, err := e.jumps(ctx, target, append(stack[:len(stack):len(stack)], q.Host))
+	stack = append(stack[:len(stack):len(stack)], target)
+	if comesBack(stack) {
+		return nil, &LoopError{Path: names(stack)}
+	}
+	hops, err := e.jumps(ctx, target, stack)
 	if err != nil {
 		return nil, err
 	}
@@ -76,8 +75,29 @@ func (e expander) expand(ctx context.Context, q sshconfig.Query, stack []string)
 	return append(hops, target), nil
 }
 
+// comesBack reports whether the last host was there before. The same address
+// with another port is another host.
+func comesBack(stack []Hop) bool {
+	last := stack[len(stack)-1]
+	for _, h := range stack[:len(stack)-1] {
+		a, b := h.Options, last.Options
+		if strings.EqualFold(h.Name, last.Name) && a.Port == b.Port && a.User == b.User && a.Proxy.Jump == b.Proxy.Jump {
+			return true
+		}
+	}
+	return false
+}
+
+func names(hops []Hop) []string {
+	var all []string
+	for _, h := range hops {
+		all = append(all, h.Name)
+	}
+	return all
+}
+
 // jumps expands the ProxyJump of a host.
-func (e expander) jumps(ctx context.Context, target Hop, stack []string) ([]Hop, error) {
+func (e expander) jumps(ctx context.Context, target Hop, stack []Hop) ([]Hop, error) {
 	jumps, err := parseJump(target.Options.Proxy.Jump)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", target.Name, err)

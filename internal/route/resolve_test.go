@@ -144,6 +144,11 @@ Host three
 	if err != nil || len(r.Hops) != 4 {
 		t.Errorf("a,b,a: %v, %v", r, err)
 	}
+	// Behind one address there are many hosts.
+	r, err = resolve(load(t, ""), "10.0.0.1", "Port 22", "ProxyJump 10.0.0.1:2022,10.0.0.1:2023")
+	if err != nil || len(r.Hops) != 3 {
+		t.Errorf("three ports of one address: %v, %v", r, err)
+	}
 }
 
 func TestMaxHops(t *testing.T) {
