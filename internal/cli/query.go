@@ -36,7 +36,9 @@ var queryNames = []string{
 // answerQuery lists the answers; what is in lower case.
 func answerQuery(what string) ([]string, bool) {
 	have := daemon.Algorithms()
-	keys := slices.Concat(have.PublicKeyAuths, keep(have.HostKeys, isCert))
+	// The types of keys that serve users and hosts alike; those of security
+	// keys are for users only.
+	both := keep(have.HostKeys, isKeyType)
 	switch what {
 	case "cipher", "ciphers":
 		return have.Ciphers, true
@@ -49,15 +51,17 @@ func answerQuery(what string) ([]string, bool) {
 	case "compression":
 		return []string{"none"}, true
 	case "key":
-		return keep(keys, isKeyType), true
+		return both, true
 	case "key-plain":
-		return keep(keys, func(s string) bool { return isKeyType(s) && !isCert(s) }), true
+		return keep(both, func(s string) bool { return !isCert(s) }), true
 	case "key-cert":
-		return keep(keys, func(s string) bool { return isKeyType(s) && isCert(s) }), true
-	case "key-sig", "hostkeyalgorithms", "pubkeyacceptedalgorithms":
-		return keys, true
+		return keep(both, isCert), true
+	case "hostkeyalgorithms":
+		return have.HostKeys, true
+	case "key-sig", "pubkeyacceptedalgorithms":
+		return have.PublicKeyAuths, true
 	case "sig", "casignaturealgorithms":
-		return keep(keys, func(s string) bool { return !isCert(s) }), true
+		return keep(have.PublicKeyAuths, func(s string) bool { return !isCert(s) }), true
 	case "protocol-version":
 		return []string{"2"}, true
 	}

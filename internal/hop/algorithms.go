@@ -23,10 +23,15 @@ func Supported() Algorithms {
 		Ciphers:        append(good.Ciphers, old.Ciphers...),
 		MACs:           append(good.MACs, old.MACs...),
 		KeyExchanges:   append(good.KeyExchanges, old.KeyExchanges...),
-		HostKeys:       append(good.HostKeys, old.HostKeys...),
+		HostKeys:       slices.DeleteFunc(append(good.HostKeys, old.HostKeys...), needsTouch),
 		PublicKeyAuths: append(good.PublicKeyAuths, old.PublicKeyAuths...),
 	}
 }
+
+// needsTouch tells algorithms of security keys. The library demands a sign of
+// the user's presence from their signatures, which a server has nobody to
+// give: they cannot be host keys here.
+func needsTouch(algorithm string) bool { return strings.HasPrefix(algorithm, "sk-") }
 
 // usable keeps the configured algorithms that the transport has. None left
 // is an error that names both lists, never a silent fallback.

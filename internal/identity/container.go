@@ -2,8 +2,10 @@ package identity
 
 import (
 	"bytes"
+	"crypto/dsa" //lint:ignore SA1019 old keys are read, not made
 	"encoding/pem"
 	"fmt"
+	"math/big"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -75,9 +77,36 @@ func (c *container) open(passphrase []byte) (*privateKey, error) {
 	return key, nil
 }
 
+// dsaFields is a private DSA key in a container: PROTOCOL.agent of OpenSSH,
+// "ssh-dss".
+type dsaFields struct {
+	Kind       string
+	P, Q, G, Y *big.Int
+	X          *big.Int
+	Comment    string
+	Rest       []byte `ssh:"rest"`
+}
+
+// openDSA parses a DSA key, which the transport library reads from PEM files
+// only; nil for a key of another type.
+func openDSA(fields []byte) (*privateKey, error) {
+	if kind, _, ok := cutString(fields); !ok || string(kind) != ssh.InsecureKeyAlgoDSA {
+		return nil, nil
+	}
+	var f dsaFields
+	if err := ssh.Unmarshal(fields, &f); err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrInvalidFormat, err)
+	}
+	return softKey(&dsa.PrivateKey{X: f.X, PublicKey: dsa.PublicKey{Y: f.Y,
+		Parameters: dsa.Parameters{P: f.P, Q: f.Q, G: f.G}}}, f.Comment)
+}
+
 // openSoft parses a key in memory. The transport library reads containers
 // without encryption, so it is given one.
 func (c *container) openSoft(block, fields []byte) (*privateKey, error) {
+	if key, err := openDSA(fields); key != nil || err != nil {
+		return key, err
+	}
 	bare := container{Cipher: "none", KDF: "none", Count: 1, Public: c.Public, Private: block}
 	body := append([]byte(containerMagic), ssh.Marshal(bare)...)
 	defer clear(body)

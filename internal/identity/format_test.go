@@ -129,15 +129,19 @@ func TestOpenSSLFormats(t *testing.T) {
 	signs(t, open(t, Config{Files: []string{params}, FilesSet: true}, nil))
 }
 
-// DSA works as far as the transport library reads it: PEM, not OpenSSH's own
-// format; and only when the configuration accepts it.
+// DSA works in both formats, encrypted too, and only when the configuration
+// accepts it.
 func TestDSA(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, "key")
-	keygen(t, dir, "-t", "dsa", "-m", "PEM", "-N", "", "-f", path)
-	signs(t, open(t, Config{Files: []string{path}, AcceptedAlgorithms: []string{"ssh-dss"}}, nil))
-	if ids := open(t, Config{Files: []string{path}, AcceptedAlgorithms: []string{"ssh-ed25519"}}, nil).Identities(); len(ids) != 0 {
-		t.Fatalf("offered %v", ids)
+	for name, format := range map[string][]string{
+		"pem": {"-m", "PEM", "-N", ""}, "own": {"-N", ""}, "own-encrypted": {"-N", passphrase},
+	} {
+		path := filepath.Join(dir, name)
+		keygen(t, dir, append([]string{"-t", "dsa", "-f", path}, format...)...)
+		signs(t, open(t, Config{Files: []string{path}, AcceptedAlgorithms: []string{"ssh-dss"}}, &person{passphrases: []string{passphrase}}))
+		if ids := open(t, Config{Files: []string{path}, AcceptedAlgorithms: []string{"ssh-ed25519"}}, nil).Identities(); len(ids) != 0 {
+			t.Fatalf("%s: offered %v", name, ids)
+		}
 	}
 }
 
