@@ -35,6 +35,9 @@ type Config struct {
 	// Private makes masters end with their last lease: a command that runs
 	// the server in its own process.
 	Private bool
+	// Say prints an error of a session in the voice of the process that a
+	// private server runs in; nil writes it to the client's standard error.
+	Say func(error)
 	// Louder changes the LogLevel of the process that a private server runs
 	// in, one up or down, and returns its name; nil where that means nothing.
 	Louder func(up bool) string

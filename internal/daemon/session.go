@@ -191,8 +191,13 @@ func (p *passenger) explain(exit session.Exit, err error) {
 	}
 }
 
-// say writes a line to the client's standard error.
+// say writes a line to the client's standard error, or to where its own
+// messages go.
 func (p *passenger) say(err error) {
+	if say := p.master.server.config.Say; say != nil {
+		say(err)
+		return
+	}
 	_, _ = p.streams.err.Write([]byte("sally: " + err.Error() + "\r\n"))
 }
 
