@@ -39,6 +39,7 @@ func answerQuery(what string) ([]string, bool) {
 	// The types of keys that serve users and hosts alike; those of security
 	// keys are for users only.
 	both := keep(have.HostKeys, isKeyType)
+	slices.SortStableFunc(both, func(a, b string) int { return rank(a) - rank(b) })
 	switch what {
 	case "cipher", "ciphers":
 		return have.Ciphers, true
@@ -51,7 +52,7 @@ func answerQuery(what string) ([]string, bool) {
 	case "compression":
 		return []string{"none"}, true
 	case "key":
-		return both, true
+		return slices.Concat(keep(both, func(s string) bool { return !isCert(s) }), keep(both, isCert)), true
 	case "key-plain":
 		return keep(both, func(s string) bool { return !isCert(s) }), true
 	case "key-cert":
@@ -66,6 +67,13 @@ func answerQuery(what string) ([]string, bool) {
 		return []string{"2"}, true
 	}
 	return nil, false
+}
+
+// rank is ssh's order of key types.
+func rank(keyType string) int {
+	return slices.IndexFunc([]string{"ssh-ed25519", "ecdsa-", "ssh-rsa", "ssh-dss"}, func(prefix string) bool {
+		return strings.HasPrefix(keyType, prefix)
+	})
 }
 
 func keep(names []string, f func(string) bool) []string {
