@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -28,14 +30,21 @@ type background struct {
 	master bool // it only keeps a connection for others
 }
 
-// newBackground takes up the child's role if the environment says so.
-func newBackground(getenv func(string) string) *background {
-	fd, err := strconv.Atoi(getenv(backgroundVar))
+// newBackground takes up the child's role if the environment says so. What we
+// start in turn (LocalCommand, SSH_ASKPASS, a ProxyCommand that is sally again)
+// must not take it up as well, and a server must not be sent it.
+func (a *App) newBackground() *background {
+	number, master := a.Getenv(backgroundVar), a.Getenv(masterVar) != ""
+	for _, name := range []string{backgroundVar, masterVar} {
+		_ = os.Unsetenv(name)
+		a.Environ = slices.DeleteFunc(slices.Clone(a.Environ), func(e string) bool { return strings.HasPrefix(e, name+"=") })
+	}
+	fd, err := strconv.Atoi(number)
 	if err != nil || fd < 3 {
 		return nil
 	}
 	unix.CloseOnExec(fd)
-	return &background{ready: os.NewFile(uintptr(fd), "background"), master: getenv(masterVar) != ""}
+	return &background{ready: os.NewFile(uintptr(fd), "background"), master: master}
 }
 
 // detach tells the parent to exit and leaves its session.

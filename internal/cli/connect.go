@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"os/user"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -26,7 +27,7 @@ func (a *App) runtimeDir() (daemon.Dir, error) {
 	if a.Dir != "" {
 		return a.Dir, nil
 	}
-	if d := a.Getenv("XDG_RUNTIME_DIR"); d != "" {
+	if d := a.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(d) {
 		return daemon.DefaultDir(d, ""), nil
 	}
 	u, err := user.Current()

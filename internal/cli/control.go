@@ -26,12 +26,29 @@ func (c *sshCommand) dialMaster(ctx context.Context) (*mux.Client, error) {
 	case err != nil:
 		return nil, fmt.Errorf("control socket %s: %w", path, err)
 	}
+	if err := trustedMaster(conn.(*net.UnixConn)); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("control socket %s: %w", path, err)
+	}
 	client, err := mux.NewClient(ctx, conn.(*net.UnixConn))
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("control socket %s: %w", path, err)
 	}
 	return client, nil
+}
+
+// trustedMaster refuses a socket that somebody else listens on: in a directory
+// that others can write to he may have come first, and would be given our
+// terminal and all that is typed.
+//
+// Differs from OpenSSH, whose client does not look.
+func trustedMaster(conn *net.UnixConn) error {
+	peer, err := mux.PeerOf(conn)
+	if err == nil && !peer.Trusted() {
+		err = fmt.Errorf("its master runs as user %d, not as you: refused", peer.UID)
+	}
+	return err
 }
 
 // existingMaster is the master that a session of this command line may ride

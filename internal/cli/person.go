@@ -63,7 +63,7 @@ func (p *person) askpass() (allowed, forced bool) {
 // runAskpass runs the program with the question and reads a line from it. For
 // a question of yes or no, its exit status is the answer.
 func (p *person) runAskpass(ctx context.Context, q api.Question) (string, error) {
-	cmd := exec.CommandContext(ctx, p.getenv("SSH_ASKPASS"), q.Intro+q.Text)
+	cmd := exec.CommandContext(ctx, p.getenv("SSH_ASKPASS"), visible(q.Intro+q.Text))
 	cmd.Stderr = p.stderr
 	if q.Kind == "confirm" || q.Kind == "host-key" {
 		cmd.Env = append(os.Environ(), "SSH_ASKPASS_PROMPT=confirm")
@@ -100,7 +100,7 @@ func askOn(ctx context.Context, tty *os.File, q api.Question) (string, error) {
 		}
 	}
 	defer restore()
-	fmt.Fprint(tty, q.Intro+q.Text)
+	fmt.Fprint(tty, visible(q.Intro+q.Text))
 	type result struct {
 		text string
 		err  error

@@ -51,7 +51,7 @@ func (a *App) ssh(f face, args []string) int {
 			return exitSSH
 		}
 	}
-	c := &sshCommand{App: a, face: f, inv: inv, private: private || f == faceSSH, background: newBackground(a.Getenv)}
+	c := &sshCommand{App: a, face: f, inv: inv, private: private || f == faceSSH, background: a.newBackground()}
 	switch inv.Action {
 	case sshargs.ActionVersion:
 		fmt.Fprintln(a.Stderr, "Sallyport_"+a.Version)

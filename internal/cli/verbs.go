@@ -318,7 +318,8 @@ func (v *verbCommand) printRecord(r api.Record) {
 	if name != "" {
 		name += ": "
 	}
-	fmt.Fprintf(v.Stdout, "%s %-5s %s%s%s\n", r.Time.Local().Format("2006-01-02 15:04:05.000"), r.Level, name, r.Message, extra.String())
+	line := fmt.Sprintf("%s %-5s %s%s%s", r.Time.Local().Format("2006-01-02 15:04:05.000"), r.Level, name, r.Message, extra.String())
+	fmt.Fprintln(v.Stdout, visible(strings.ReplaceAll(line, "\n", " ")))
 }
 
 func (v *verbCommand) quit() *cobra.Command {

@@ -92,7 +92,7 @@ func (v *voice) say(level int, text string) {
 	if level > v.level {
 		return
 	}
-	text = strings.ReplaceAll(strings.TrimRight(text, "\r\n"), "\n", v.eol)
+	text = strings.ReplaceAll(strings.TrimRight(visible(text), "\r\n"), "\n", v.eol)
 	_, _ = io.WriteString(v.to, text+v.eol)
 }
 
@@ -104,15 +104,15 @@ func (v *voice) complain(err error) {
 	}
 }
 
-// Tell is half of api.Person: a banner goes to standard error as it is
-// (RFC 4252 §5.4), the rest is a message.
+// Tell is half of api.Person: a banner goes to standard error (RFC 4252 §5.4,
+// without what steers a terminal), the rest is a message.
 func (v *voice) Tell(n api.Notice) {
 	switch n.Kind {
 	case "banner":
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		if v.level >= levelInfo {
-			_, _ = io.WriteString(v.stderr, n.Text)
+			_, _ = io.WriteString(v.stderr, visible(n.Text))
 		}
 	case "debug":
 		v.say(debugTextLevel(n.Text), n.Text)
