@@ -79,8 +79,10 @@ type Record struct {
 // Result is the last message of the daemon; which fields are set depends on
 // the operation.
 type Result struct {
-	Key     string   `json:"key,omitempty"`   // up, attach
-	Fresh   bool     `json:"fresh,omitempty"` // up: dialled by this request
+	Key   string `json:"key,omitempty"`   // up, attach
+	Fresh bool   `json:"fresh,omitempty"` // up: dialled by this request
+	// Control is up's: the route's ControlPath, when it is served there.
+	Control string   `json:"control_path,omitempty"`
 	Closed  []string `json:"closed,omitempty"`
 	Status  *Status  `json:"status,omitempty"`
 	RTT     float64  `json:"rtt_seconds,omitempty"`

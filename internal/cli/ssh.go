@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"sallyport/internal/api"
 	"sallyport/internal/mux"
@@ -179,6 +180,14 @@ func (a *App) loadConfig(file string) (*sshconfig.Files, error) {
 	env, err := sshconfig.DefaultEnv()
 	if err != nil {
 		return nil, err
+	}
+	env.HashJump = sync.OnceValue(func() bool { return sshHashesJump(a.Getenv("PATH")) })
+	run := env.Exec
+	env.Exec = func(ctx context.Context, command string) (bool, error) {
+		if isQuietCommand(command) {
+			return true, nil
+		}
+		return run(ctx, command)
 	}
 	return sshconfig.Load(file, env)
 }

@@ -41,13 +41,9 @@ func (e *PathTakenError) Error() string {
 	return fmt.Sprintf("control socket %s serves %s: a path for each route is needed (with %%C, or %%r@%%h:%%p)", e.Path, e.By)
 }
 
-// keepControl makes the control socket of a route, or keeps the one there. It
-// is nil for a route without one.
+// keepControl makes the control socket of a route, or keeps the one there.
 func (s *Server) keepControl(rt route.Route) (*control, error) {
 	path := rt.Target().Options.Control.Path
-	if path == "" {
-		return nil, nil
-	}
 	s.controls.mu.Lock()
 	defer s.controls.mu.Unlock()
 	if c := s.controls.byPath[path]; c != nil {
@@ -67,6 +63,16 @@ func (s *Server) keepControl(rt route.Route) (*control, error) {
 	s.serving.Go(func() { defer s.note(-1); c.accept() })
 	s.serving.Go(c.guard)
 	return c, nil
+}
+
+// at reports whether the socket is at path and listens.
+func (c *control) at(path string) bool {
+	select {
+	case <-c.gone:
+		return false
+	default:
+		return c.listener.Path() == path
+	}
 }
 
 // release lets the socket go with the last connection that keeps it.

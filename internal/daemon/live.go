@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"sallyport/internal/forward"
@@ -19,13 +20,14 @@ type live struct {
 	conn     pool.Conn
 	route    route.Route
 	incoming *forward.Incoming
-	control  *control      // nil without a ControlPath
 	stopped  chan struct{} // closed by stopListening
 	agent    lentAgent
 
 	// state: guarded by mu
 	mu       sync.Mutex
 	forwards map[mux.Forward]*openForward
+	controls []*control // one for each ControlPath it was asked for with
+	closed   bool
 }
 
 // openForward is one forward and who asked for it.
@@ -51,10 +53,7 @@ func (s *Server) track(rt route.Route, conn pool.Conn) {
 		conn.HandleChannels(t, l.incoming.Handle)
 	}
 	conn.HandleChannels(agentChannel, l.serveAgent)
-	var err error
-	if l.control, err = s.keepControl(rt); err != nil {
-		s.log.Warn("no control socket", "hop", rt.Target().Name, "reason", err)
-	}
+	l.offerControl(rt)
 	s.mu.Lock()
 	s.lives[conn] = l
 	s.mu.Unlock()
@@ -78,28 +77,50 @@ func (s *Server) liveOf(conn pool.Conn) *live {
 // stopListening takes the control socket away; the master goes with its last
 // session, and those who do nothing but hold it let go.
 func (l *live) stopListening() error {
-	if l.control == nil {
-		return errors.New("no control socket")
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(l.controls) == 0 {
+		return errors.New("no control socket")
+	}
 	select {
 	case <-l.stopped:
 	default:
 		close(l.stopped)
 	}
 	l.server.pool.Drain(l.route.Key())
-	return l.control.stopListening()
+	var err error
+	for _, c := range l.controls {
+		err = errors.Join(err, c.stopListening())
+	}
+	return err
+}
+
+// offerControl puts a control socket where rt, the route to this connection,
+// says that ssh looks for one (ControlPath). Somebody else's there is left
+// alone, and the log tells.
+func (l *live) offerControl(rt route.Route) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	path := rt.Target().Options.Control.Path
+	if path == "" || l.closed || slices.ContainsFunc(l.controls, func(c *control) bool { return c.at(path) }) {
+		return
+	}
+	c, err := l.server.keepControl(rt)
+	if err != nil {
+		l.server.log.Warn("no control socket", "hop", rt.Target().Name, "reason", err)
+		return
+	}
+	l.controls = append(l.controls, c)
 }
 
 func (l *live) close() {
-	if l.control != nil {
-		l.control.release()
-	}
 	l.mu.Lock()
-	forwards := l.forwards
-	l.forwards = nil
+	forwards, controls := l.forwards, l.controls
+	l.forwards, l.closed = nil, true
 	l.mu.Unlock()
+	for _, c := range controls {
+		c.release()
+	}
 	for _, f := range forwards {
 		f.close()
 	}

@@ -53,7 +53,9 @@ func (c client) Up(ctx context.Context, r *api.Request, ask *api.Asker) (*api.Re
 		return nil, apiError(err)
 	}
 	defer lease.Release()
-	return &api.Result{Key: string(lease.Key()), Fresh: lease.Since().After(before)}, nil
+	return &api.Result{
+		Key: string(lease.Key()), Fresh: lease.Since().After(before), Control: c.offerControl(lease, rt),
+	}, nil
 }
 
 // Attach is api.Handler's: the connection goes on as a control socket of the
@@ -67,10 +69,26 @@ func (c client) Attach(ctx context.Context, r *api.Request, ask *api.Asker) (api
 	if err != nil {
 		return nil, apiError(err)
 	}
+	c.offerControl(lease, rt)
 	return &attachment{master: &master{
 		server: c.Server, route: rt, peer: c.peer, origin: hop.Origin{Env: r.Env, Dir: r.Dir},
 		lease: lease, holds: r.What == "hold",
 	}}, nil
+}
+
+// offerControl sees to the control socket that a route asks for, and returns
+// its path when it serves this very route.
+func (s *Server) offerControl(lease *pool.Lease, rt route.Route) string {
+	if l := s.liveOf(lease.Conn()); l != nil {
+		l.offerControl(rt)
+	}
+	path := rt.Target().Options.Control.Path
+	s.controls.mu.Lock()
+	defer s.controls.mu.Unlock()
+	if c := s.controls.byPath[path]; c == nil || c.route.Key() != lease.Key() {
+		return ""
+	}
+	return path
 }
 
 type attachment struct{ master *master }

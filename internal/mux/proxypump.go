@@ -132,11 +132,13 @@ func (c *proxyChannel) passRequests(reqs <-chan *ssh.Request) {
 // passRequest returns the client's reply, false when none is wanted.
 func (c *proxyChannel) passRequest(r *ssh.Request) bool {
 	c.mu.Lock()
-	if c.gotClose || c.dead {
+	if c.dead {
 		c.mu.Unlock()
 		return false
 	}
-	c.owed = r.WantReply
+	// Who closed its side still hears an exit status, as sshd's peers do, but
+	// answers nothing.
+	c.owed = r.WantReply && !c.gotClose
 	c.mu.Unlock()
 	e := newProxyPacket(sshChannelRequest).uint32(c.peer).string(r.Type)
 	c.send(e.byte(boolByte(r.WantReply)).raw(r.Payload).packet())

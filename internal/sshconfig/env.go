@@ -47,8 +47,9 @@ type Env struct {
 	PrivateGroup func(gid, uid int) bool
 	// SystemFile is the system's file, /etc/ssh/ssh_config by default.
 	SystemFile string
-	// HashJump adds %j to %C as OpenSSH does from 9.6 on.
-	HashJump bool
+	// HashJump reports whether %C has %j in it, as OpenSSH's has from 9.6 on.
+	// It is asked only about hosts with a jump host; nil says no.
+	HashJump func() bool
 }
 
 // defaultSystemFile and systemDir are where OpenSSH is configured.

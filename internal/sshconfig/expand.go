@@ -121,7 +121,7 @@ func (e *Env) tokens(s subject) tokens {
 		'p': port, 'r': s.user, 'u': e.LocalUser,
 	}
 	hashed := e.LocalHost + s.host + port + s.user
-	if e.HashJump {
+	if s.jump != "" && e.HashJump != nil && e.HashJump() {
 		hashed += s.jump
 	}
 	sum := sha1.Sum([]byte(hashed))

@@ -337,7 +337,7 @@ func TestHashJump(t *testing.T) {
 	paths := make(map[bool]string)
 	for _, jump := range []bool{false, true} {
 		env := hermeticEnv("/home/me")
-		env.HashJump = jump
+		env.HashJump = func() bool { return jump }
 		f, err := Load(name, env)
 		if err != nil {
 			t.Fatal(err)

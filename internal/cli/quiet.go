@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"strings"
+
+	"sallyport/internal/api"
+	"sallyport/internal/route"
+	"sallyport/internal/sshargs"
+	"sallyport/internal/sshconfig"
+)
+
+// quietCommand is how the file of "sally setup" calls us, and how we know our
+// own call again.
+const quietCommand = " up --quiet"
+
+// isQuietCommand reports whether the command of a "Match exec" is ours. When we
+// read the configuration ourselves it is not run: of course we will.
+func isQuietCommand(command string) bool {
+	return strings.HasSuffix(command, quietCommand) && strings.Contains(command, "sally")
+}
+
+// quietUp serves the "Match exec" of an ssh: it brings up what that ssh is
+// about to connect to, so that it finds a control socket. It says nothing but
+// to ask; when the answer is no, ssh goes on as if we were not there.
+//
+// What ssh wants is read from its command line, since the protocol of "Match
+// exec" does not tell "ssh -G" and "ssh -O" from a connection.
+func (v *verbCommand) quietUp(ctx context.Context) error {
+	v.code = exitFailed
+	v.voice.setLevel(levelFatal - 1)
+	inv, ok := callingSSH()
+	if !ok {
+		return nil
+	}
+	rt, ok := v.quietRoute(ctx, inv)
+	if !ok {
+		return nil
+	}
+	result, err := v.ask(ctx, api.OpUp, rt, v.newPerson())
+	v.voice.setLevel(levelFatal - 1)
+	if err != nil || !answers(ctx, result.Control) {
+		return nil
+	}
+	v.code = exitOK
+	return nil
+}
+
+// callingSSH is the command line of the ssh that runs us, through a shell
+// perhaps; false when there is none or it will not connect.
+func callingSSH() (*sshargs.Invocation, bool) {
+	argv, ok := ancestor(func(argv []string) bool { return strings.HasPrefix(filepath.Base(argv[0]), "ssh") })
+	if !ok {
+		return nil, false
+	}
+	inv, err := sshargs.Parse(argv[1:])
+	if err != nil || (inv.Action != sshargs.ActionSession && inv.Action != sshargs.ActionStdioForward) {
+		return nil, false
+	}
+	for _, o := range inv.Overrides {
+		switch strings.ToLower(o.Keyword) {
+		case "controlpath", "controlmaster": // it has plans of its own
+			if !strings.EqualFold(o.Value, "no") {
+				return nil, false
+			}
+		}
+	}
+	return inv, true
+}
+
+// quietRoute resolves what ssh will connect to; false when it will not look
+// for a control socket, or wants what a shared connection does not give.
+func (v *verbCommand) quietRoute(ctx context.Context, inv *sshargs.Invocation) (route.Route, bool) {
+	files, err := v.loadConfig(inv.ConfigFile)
+	if err != nil {
+		return route.Route{}, false
+	}
+	rt, err := route.Resolve(ctx, files, sshconfig.Query{
+		Host: inv.Host, Overrides: inv.Overrides, Command: strings.Join(inv.Command, " "),
+		StdioForward: inv.StdioForward != nil,
+	})
+	if err != nil {
+		return route.Route{}, false
+	}
+	o := rt.Target().Options
+	tunnels := o.Session.Tunnel != "" && o.Session.Tunnel != "no"
+	return rt, o.Control.Path != "" && !tunnels && !o.Forward.X11
+}
+
+// answers reports whether somebody listens at a control socket.
+func answers(ctx context.Context, path string) bool {
+	if path == "" {
+		return false
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", path)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}
