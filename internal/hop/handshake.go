@@ -150,13 +150,16 @@ func (h *handshake) orderHostKeys(store *hostkey.Store, host hostkey.Host) ([]st
 // checkHostKey is called in each key exchange of the connection, right before
 // we send NEWKEYS.
 func (h *handshake) checkHostKey(name string, remote net.Addr, key ssh.PublicKey) error {
-	if h.keys.key == nil {
+	first := h.keys.key == nil
+	if first {
 		h.dog.name(StageHostKey)
 		h.log.Debug("server host key", "type", key.Type(), "fingerprint", hostkey.Fingerprint(key, h.Hop.Options.HostKey.FingerprintHash))
-		defer h.dog.name(StageKeyExchange)
 	}
 	if err := h.keys.check(name, remote, key); err != nil {
-		return err
+		return err // in the stage of the host key: nothing else may be tried after it
+	}
+	if first {
+		h.dog.name(StageKeyExchange)
 	}
 	if h.keys.unsafe != nil {
 		h.auth.guarded = true

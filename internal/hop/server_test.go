@@ -26,7 +26,7 @@ import (
 // newSigner is a key that is the same for the same seed.
 func newSigner(t testing.TB, seed byte) ssh.Signer {
 	t.Helper()
-	s, err := ssh.NewSignerFromKey(ed25519.NewKeyFromSeed([]byte(strings.Repeat(string(rune(seed)), 32))))
+	s, err := ssh.NewSignerFromKey(newRaw(seed))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func newSigner(t testing.TB, seed byte) ssh.Signer {
 // keyFile writes the private key of newSigner(seed) and returns its path.
 func keyFile(t testing.TB, seed byte) string {
 	t.Helper()
-	block, err := ssh.MarshalPrivateKey(ed25519.NewKeyFromSeed([]byte(strings.Repeat(string(rune(seed)), 32))), "")
+	block, err := ssh.MarshalPrivateKey(newRaw(seed), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,4 +296,9 @@ func await(t testing.TB, what string, holds func() bool) {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
+}
+
+// newRaw is the private key of newSigner(seed).
+func newRaw(seed byte) ed25519.PrivateKey {
+	return ed25519.NewKeyFromSeed([]byte(strings.Repeat(string(rune(seed)), 32)))
 }
