@@ -38,7 +38,7 @@ func (b *logbook) add(r api.Record) {
 		b.records[b.next] = r
 	}
 	b.next = (b.next + 1) % logbookSize
-	if b.file != nil && r.Level != "DEBUG" {
+	if b.file != nil && detail(r) == 0 {
 		if line, err := json.Marshal(r); err == nil {
 			_, _ = b.file.Write(append(line, '\n')) // a full disk must not stop the daemon
 		}
@@ -49,6 +49,15 @@ func (b *logbook) add(r api.Record) {
 		default: // a follower that does not keep up misses records
 		}
 	}
+}
+
+// detail is how many -v it takes to show a record: 0 for what matters always.
+func detail(r api.Record) int {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(r.Level)); err != nil || level > slog.LevelDebug {
+		return 0
+	}
+	return 1 + int(slog.LevelDebug-level)
 }
 
 // follow returns what was recorded and a channel with what comes.

@@ -137,7 +137,7 @@ func (c client) Logs(ctx context.Context, r *api.Request, emit func(api.Record) 
 	past, live, stop := c.book.follow()
 	defer stop()
 	show := func(rec api.Record) error {
-		if (r.Hop != "" && rec.Hop != r.Hop) || (rec.Level == "DEBUG" && r.Debug == 0) {
+		if (r.Hop != "" && rec.Hop != r.Hop) || detail(rec) > r.Debug {
 			return nil
 		}
 		return emit(rec)
