@@ -18,7 +18,7 @@ func TestWrongHostKeyOnTheSecondHop(t *testing.T) {
 	old, line := c.ForgeKnownHost("jump2")
 	before := readFile(t, c.KnownHostsFile())
 	u := newUser(t, c)
-	for _, policy := range []string{"yes", "accept-new", "ask", "no"} {
+	for _, policy := range []string{"yes", "accept-new", "ask"} {
 		rewrite(t, c.ConfigFile(), "StrictHostKeyChecking", policy)
 		r := u.sally("target", "true")
 		if r.code != 255 {
@@ -39,6 +39,28 @@ func TestWrongHostKeyOnTheSecondHop(t *testing.T) {
 	}
 	if c.Host("jump2").Connections() == 0 {
 		t.Error("jump2 was never asked for its key")
+	}
+}
+
+// TestWrongHostKeyIsTolerated goes on with StrictHostKeyChecking no, as ssh(1)
+// does, says so with both keys, and changes no file.
+func TestWrongHostKeyIsTolerated(t *testing.T) {
+	t.Parallel()
+	c := twoJumps(t)
+	old, line := c.ForgeKnownHost("target")
+	before := readFile(t, c.KnownHostsFile())
+	rewrite(t, c.ConfigFile(), "StrictHostKeyChecking", "no")
+	r := newUser(t, c).sally("target", "echo on")
+	if r.code != 0 || r.out != "on\n" {
+		t.Errorf("exit code %d, stdout %q", r.code, r.out)
+	}
+	for _, want := range []string{"target: ", "the key has changed", c.Host("target").Fingerprint(), old, fmt.Sprintf("%s:%d", c.KnownHostsFile(), line)} {
+		if !strings.Contains(r.err, want) {
+			t.Errorf("no %q in the warning:\n%s", want, r.err)
+		}
+	}
+	if readFile(t, c.KnownHostsFile()) != before {
+		t.Error("known_hosts was changed")
 	}
 }
 
@@ -107,7 +129,7 @@ func TestAcceptNew(t *testing.T) {
 	c := strangers(t, "accept-new")
 	u := newUser(t, c)
 	r := u.sally("target", "echo met")
-	if r.code != 0 || r.out != "met\n" || strings.Count(r.err, "permanently added") != 2 {
+	if r.code != 0 || r.out != "met\n" || strings.Count(r.err, "Permanently added") != 2 {
 		t.Errorf("exit code %d, stdout %q, stderr %q", r.code, r.out, r.err)
 	}
 	wantKnown(t, c, "jump", "target")

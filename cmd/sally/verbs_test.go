@@ -256,7 +256,7 @@ func TestVerbose(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	for _, hop := range []string{"jump1", "jump2", "target"} {
-		for _, step := range []string{"host key accepted", "offering public key", "connected"} {
+		for _, step := range []string{"server host key", "offering public key", "connected"} {
 			if !strings.Contains(r.err, "debug1: "+hop+": "+step) {
 				t.Errorf("no %q of %s in:\n%s", step, hop, r.err)
 			}
