@@ -68,3 +68,10 @@ func notifySuspend(c chan<- os.Signal) { signal.Notify(c, syscall.SIGTSTP) }
 // stopSelf stops this process's group, as Ctrl-Z would; it returns when the
 // shell continues it.
 func stopSelf() { _ = syscall.Kill(0, syscall.SIGSTOP) }
+
+// keepOwner gives a file the owner of another, where that is allowed.
+func keepOwner(f *os.File, of os.FileInfo) {
+	if stat, ok := of.Sys().(*syscall.Stat_t); ok {
+		_ = f.Chown(int(stat.Uid), int(stat.Gid))
+	}
+}

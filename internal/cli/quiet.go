@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sallyport/internal/api"
@@ -39,6 +40,13 @@ func (v *verbCommand) quietUp(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
+	if inv.Action == sshargs.ActionDumpConfig || (inv.Action == sshargs.ActionControl && v.mayControl(ctx, rt)) {
+		v.code = exitOK
+		return nil
+	}
+	if inv.Action == sshargs.ActionControl {
+		return nil
+	}
 	result, err := v.ask(ctx, api.OpUp, rt, v.newPerson())
 	v.voice.setLevel(levelFatal - 1)
 	if err != nil || !answers(ctx, result.Control) {
@@ -49,14 +57,14 @@ func (v *verbCommand) quietUp(ctx context.Context) error {
 }
 
 // callingSSH is the command line of the ssh that runs us, through a shell
-// perhaps; false when there is none or it will not connect.
+// perhaps; false when there is none, or it has a ControlPath of its own.
 func callingSSH() (*sshargs.Invocation, bool) {
 	argv, ok := ancestor(func(argv []string) bool { return strings.HasPrefix(filepath.Base(argv[0]), "ssh") })
 	if !ok {
 		return nil, false
 	}
 	inv, err := sshargs.Parse(argv[1:])
-	if err != nil || (inv.Action != sshargs.ActionSession && inv.Action != sshargs.ActionStdioForward) {
+	if err != nil {
 		return nil, false
 	}
 	for _, o := range inv.Overrides {
@@ -87,6 +95,22 @@ func (v *verbCommand) quietRoute(ctx context.Context, inv *sshargs.Invocation) (
 	o := rt.Target().Options
 	tunnels := o.Session.Tunnel != "" && o.Session.Tunnel != "no"
 	return rt, o.Control.Path != "" && !tunnels && !o.Forward.X11
+}
+
+// mayControl reports whether an "ssh -O" may look at the route's ControlPath:
+// when the route is served there, or nothing is, but not when another one is.
+func (v *verbCommand) mayControl(ctx context.Context, rt route.Route) bool {
+	path := rt.Target().Options.Control.Path
+	if !answers(ctx, path) {
+		return true
+	}
+	result, err := v.tell(ctx, &api.Request{Op: api.OpStatus})
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(result.Status.Masters, func(m api.Master) bool {
+		return m.Key == string(rt.Key()) && m.Control == path
+	})
 }
 
 // answers reports whether somebody listens at a control socket.

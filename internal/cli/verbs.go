@@ -21,7 +21,7 @@ import (
 // verbNames are the first words that are verbs and not hosts. "sally ssh NAME"
 // reaches a host that is called like one.
 var verbNames = []string{
-	"up", "down", "status", "check", "logs", "quit", "demo", "version", "help", "completion", "daemon", "__complete", "__completeNoDesc",
+	"up", "down", "status", "check", "logs", "quit", "demo", "setup", "version", "help", "completion", "daemon", "__complete", "__completeNoDesc",
 }
 
 func (a *App) isVerb(word string) bool { return slices.Contains(verbNames, word) }
@@ -79,7 +79,7 @@ inventory.`,
 	root.SetVersionTemplate("sally {{.Version}}\n")
 	root.PersistentFlags().StringVarP(&v.config, "config", "F", "", "read `file` instead of ~/.ssh/config and the system's file")
 	root.PersistentFlags().CountVarP(&v.verbose, "verbose", "v", "say more about what is done; up to three times")
-	root.AddCommand(v.up(), v.down(), v.status(), v.check(), v.logs(), v.quit(), v.daemonVerb(), v.demo(), v.versionVerb())
+	root.AddCommand(v.up(), v.down(), v.status(), v.check(), v.logs(), v.quit(), v.daemonVerb(), v.demo(), v.setup(), v.versionVerb())
 	return root
 }
 
@@ -135,11 +135,18 @@ func (v *verbCommand) completeHosts(*cobra.Command, []string, string) ([]string,
 }
 
 func (v *verbCommand) up() *cobra.Command {
-	return &cobra.Command{
+	quiet := false
+	cmd := &cobra.Command{
 		Use: "up HOST…", Short: "bring up the connections to hosts and keep them",
-		Example: "  sally up web1 web2      both, at once; shared jump hosts are asked once",
-		Args:    cobra.MinimumNArgs(1), ValidArgsFunction: v.completeHosts,
+		Example:           "  sally up web1 web2      both, at once; shared jump hosts are asked once",
+		ValidArgsFunction: v.completeHosts,
 		RunE: func(cmd *cobra.Command, hosts []string) error {
+			if quiet {
+				return v.quietUp(cmd.Context())
+			}
+			if len(hosts) == 0 {
+				return errors.New("up needs hosts")
+			}
 			routes, err := v.routes(cmd.Context(), hosts)
 			if err != nil {
 				return v.failed(err)
@@ -147,6 +154,8 @@ func (v *verbCommand) up() *cobra.Command {
 			return v.failed(v.upAll(cmd.Context(), routes))
 		},
 	}
+	cmd.Flags().BoolVar(&quiet, "quiet", false, "serve the Match exec that setup writes: bring up what the calling ssh wants")
+	return cmd
 }
 
 // upAll brings the routes up at once and reports each as it gets there.
