@@ -147,7 +147,7 @@ func (c *sshCommand) privateDaemon(ctx context.Context) (*net.UnixConn, func(), 
 	if err != nil {
 		return nil, nil, err
 	}
-	server := daemon.New(daemon.Config{Version: c.Version, Private: true, Louder: c.voice.louder, Through: c.through})
+	server := daemon.New(daemon.Config{Version: c.Version, Private: true, Say: c.voice.complain, Louder: c.voice.louder, Through: c.through})
 	server.Serve(theirs)
 	winch := make(chan os.Signal, 1)
 	notifyWindowChange(winch)

@@ -16,10 +16,10 @@ import (
 // OpenSession is mux.Handler's.
 func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequest, fds [3]*os.File) (mux.Session, error) {
 	if err := m.permit(ctx, "session"); err != nil {
-		return nil, mux.Refused{Reason: "sally: " + err.Error()}
+		return nil, m.refuse(err)
 	}
 	if _, err := m.need(ctx); err != nil {
-		return nil, mux.Refused{Reason: "sally: " + err.Error()}
+		return nil, m.refuse(err)
 	}
 	if m.shared && p.WantsNoSession() {
 		m.sessions.Add(1)
@@ -34,7 +34,7 @@ func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequ
 	}
 	s, leave, err := m.startSession(ctx, req, r.Agent, fds[2])
 	if err != nil {
-		return nil, mux.Refused{Reason: "sally: " + m.openFailure(err).Error()}
+		return nil, m.refuse(m.openFailure(err))
 	}
 	streams, err := openStreams(fds)
 	if err != nil {
@@ -43,7 +43,17 @@ func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequ
 		return nil, err
 	}
 	m.sessions.Add(1)
-	return &passenger{master: m, session: s, leave: leave, streams: streams, fds: fds}, nil
+	return &passenger{master: m, session: s, leave: leave, streams: streams, fds: fds, peer: p, pid: p.PID}, nil
+}
+
+// refuse ends a session that was not opened, with the reason where the
+// client's user sees it.
+func (m *master) refuse(err error) error {
+	if say := m.server.config.Say; say != nil {
+		say(err)
+		return mux.Refused{}
+	}
+	return mux.Refused{Reason: "sally: " + err.Error()}
 }
 
 // startSession starts a session, once the server has room for one more.

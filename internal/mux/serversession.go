@@ -96,7 +96,9 @@ func (s *server) refuse(id uint32, stderr *os.File, why Refused) error {
 	if err := s.c.write(opened(id)); err != nil {
 		return err
 	}
-	writeBriefly(stderr, printable(why.Reason)+"\r\n", reasonWait)
+	if why.Reason != "" {
+		writeBriefly(stderr, printable(why.Reason)+"\r\n", reasonWait)
+	}
 	if err := s.c.write(exited(255)); err != nil {
 		return err
 	}
