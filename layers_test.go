@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"sallyport/internal/sshconfig"
 )
 
 // layers says which of our packages each package may import: the twin of the
@@ -107,6 +109,36 @@ func TestLayersDocument(t *testing.T) {
 		if !told[pkg] {
 			t.Errorf("package %s is in layers and not in the document", pkg)
 		}
+	}
+}
+
+// TestKeywordsDocument holds the table of keywords in docs/compat.md against
+// the parser: none is missing, and none is invented.
+func TestKeywordsDocument(t *testing.T) {
+	document, err := os.ReadFile("docs/compat.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(document), "\n## Keywords\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	told := map[string]bool{"host": true, "match": true, "include": true}
+	for line := range strings.Lines(section) {
+		if row, ok := strings.CutPrefix(line, "| "); ok {
+			names, _, _ := strings.Cut(row, " |")
+			for name := range strings.SplitSeq(names, ", ") {
+				told[strings.ToLower(name)] = true
+			}
+		}
+	}
+	delete(told, "keyword") // the table's head
+	for _, name := range sshconfig.Keywords() {
+		if !told[name] {
+			t.Errorf("keyword %s is not in the document", name)
+		}
+		delete(told, name)
+	}
+	for name := range told {
+		t.Errorf("the document has %q, which is no keyword", name)
 	}
 }
 
