@@ -149,6 +149,7 @@ func (c *sshCommand) sessionRequest(tty bool) *mux.SessionRequest {
 	s := c.options.Session
 	r := &mux.SessionRequest{
 		TTY: tty, Subsystem: s.SessionType == "subsystem", EscapeChar: mux.NoEscapeChar,
+		Agent: c.options.Forward.Agent != "" && c.options.Forward.Agent != "no",
 		Term: c.Getenv("TERM"), Command: c.command(), Env: c.sessionEnv(),
 	}
 	if tty && s.EscapeChar >= 0 {
