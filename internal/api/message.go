@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -172,6 +173,9 @@ type event struct {
 	Error  *Error    `json:"error,omitempty"`
 }
 
+// errTooLong is about a message of more than maxMessage.
+var errTooLong = errors.New("message is too long")
+
 // writeMessage sends one message in one write.
 func writeMessage(w io.Writer, v any) error {
 	body, err := json.Marshal(v)
@@ -179,7 +183,7 @@ func writeMessage(w io.Writer, v any) error {
 		return fmt.Errorf("encode message: %w", err)
 	}
 	if len(body) > maxMessage {
-		return fmt.Errorf("message of %d bytes is too long", len(body))
+		return fmt.Errorf("%w: %d bytes", errTooLong, len(body))
 	}
 	_, err = w.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...))
 	return err
@@ -193,7 +197,7 @@ func readMessage(r io.Reader, v any) error {
 	}
 	n := binary.BigEndian.Uint32(head[:])
 	if n > maxMessage {
-		return fmt.Errorf("message of %d bytes is too long", n)
+		return fmt.Errorf("%w: %d bytes", errTooLong, n)
 	}
 	body, err := io.ReadAll(io.LimitReader(r, int64(n)))
 	if err != nil {

@@ -36,21 +36,28 @@ type Attachment interface {
 	Close()
 }
 
-// requestTimeout bounds how long a client may take to send its request.
-const requestTimeout = 10 * time.Second
+// patience bounds the waits for a client.
+type patience struct {
+	request time.Duration // until it has sent its request
+	send    time.Duration // until it has taken a message
+}
 
 // Serve performs the one request of a connection. It does not close conn.
 func Serve(ctx context.Context, conn *net.UnixConn, h Handler) error {
+	return serve(ctx, conn, h, patience{request: 10 * time.Second, send: 10 * time.Second})
+}
+
+func serve(ctx context.Context, conn *net.UnixConn, h Handler, wait patience) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
 	var r Request
-	conn.SetReadDeadline(time.Now().Add(requestTimeout))
+	conn.SetReadDeadline(time.Now().Add(wait.request))
 	if err := readMessage(conn, &r); err != nil {
 		return fmt.Errorf("read request: %w", err)
 	}
 	conn.SetReadDeadline(time.Time{})
-	s := &serving{conn: conn, ask: &Asker{conn: conn, pending: map[int]chan answer{}}}
+	s := &serving{conn: conn, ask: &Asker{conn: conn, leave: cancel, patience: wait.send, pending: map[int]chan answer{}}}
 	if r.Version != Version {
 		return s.finish(nil, &Error{Code: CodeVersion, Message: fmt.Sprintf(
 			"the daemon speaks version %d of the control protocol and this command version %d; end the daemon with \"sally quit\"", Version, r.Version)})
@@ -114,7 +121,9 @@ func (s *serving) finish(result *Result, err error) error {
 		if result == nil {
 			result = &Result{}
 		}
-		return s.ask.send(event{Result: result})
+		if err = s.ask.send(event{Result: result}); !errors.Is(err, errTooLong) {
+			return err
+		}
 	}
 	var e *Error
 	if !errors.As(err, &e) {
@@ -155,7 +164,11 @@ type Asker struct {
 	conn  net.Conn
 	debug int
 
+	leave    func() // ends the request
+	patience time.Duration
+
 	sending sync.Mutex // one message at a time
+	broken  error      // why no more can be sent; guarded by sending
 
 	// state: guarded by mu
 	mu      sync.Mutex
@@ -215,15 +228,26 @@ func (a *Asker) answered(r answer) {
 	}
 }
 
-// sendTimeout bounds a write to a client that does not read.
-const sendTimeout = 10 * time.Second
-
+// send sends one message. A client that does not take it is given up: half a
+// message may have gone out, and others who wait for the same connection
+// must not wait for him time and again.
 func (a *Asker) send(e event) error {
 	a.sending.Lock()
 	defer a.sending.Unlock()
-	a.conn.SetWriteDeadline(time.Now().Add(sendTimeout))
-	defer a.conn.SetWriteDeadline(time.Time{})
-	return writeMessage(a.conn, e)
+	if a.broken != nil {
+		return a.broken
+	}
+	a.conn.SetWriteDeadline(time.Now().Add(a.patience))
+	switch err := writeMessage(a.conn, e); {
+	case errors.Is(err, errTooLong):
+		return err // nothing went out
+	case err != nil:
+		a.broken = fmt.Errorf("tell the client: %w", err)
+		a.leave()
+		return a.broken
+	}
+	a.conn.SetWriteDeadline(time.Time{})
+	return nil
 }
 
 // EncodeRoute is how a route travels in a Request.
