@@ -150,7 +150,7 @@ func (c *sshCommand) sessionRequest(tty bool) *mux.SessionRequest {
 	r := &mux.SessionRequest{
 		TTY: tty, Subsystem: s.SessionType == "subsystem", EscapeChar: mux.NoEscapeChar,
 		Agent: c.options.Forward.Agent != "" && c.options.Forward.Agent != "no",
-		Term: c.Getenv("TERM"), Command: c.command(), Env: c.sessionEnv(),
+		Term:  c.Getenv("TERM"), Command: c.command(), Env: c.sessionEnv(),
 	}
 	if tty && s.EscapeChar >= 0 {
 		r.EscapeChar = uint32(s.EscapeChar)
