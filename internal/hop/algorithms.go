@@ -1,7 +1,6 @@
 package hop
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,7 +60,7 @@ func unsupported(configured, supported []string) []string {
 func transportConfig(o sshconfig.Transport) (ssh.Config, error) {
 	var c ssh.Config
 	if o.Compression {
-		return c, errors.New("Compression yes: the transport has no compression; set Compression no (or leave -C out)")
+		return c, fmt.Errorf("%s yes: the transport has no compression; set Compression no (or leave -C out)", "Compression")
 	}
 	have := Supported()
 	var err error

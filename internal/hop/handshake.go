@@ -89,6 +89,9 @@ func (h *handshake) run() (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a, ok := c.(ssh.AlgorithmsConnMetadata); ok && h.meta == nil { // no authentication was wanted
+		h.exchanged(c, a.Algorithms())
+	}
 	return newConn(h, c, channels, requests), nil
 }
 
@@ -182,18 +185,18 @@ func (h *handshake) nextMethod(c *ssh.ClientAuthContext) (ssh.AuthMethod, error)
 	}
 	h.dog.enter(StageAuthenticate, limit)
 	if h.meta == nil {
-		h.exchanged(c)
+		h.exchanged(c.Metadata, c.Algorithms)
 	}
 	return h.auth.next(c)
 }
 
 // exchanged notes the outcome of the first key exchange.
-func (h *handshake) exchanged(c *ssh.ClientAuthContext) {
-	h.meta, h.algs = c.Metadata, c.Algorithms
+func (h *handshake) exchanged(meta ssh.ConnMetadata, algs ssh.NegotiatedAlgorithms) {
+	h.meta, h.algs = meta, algs
 	if proof := h.wire.kex.proof(); proof != nil && h.keys.key != nil {
-		h.bind = &identity.Binding{HostKey: h.keys.key, SessionID: c.Metadata.SessionID(), Signature: proof}
+		h.bind = &identity.Binding{HostKey: h.keys.key, SessionID: meta.SessionID(), Signature: proof}
 	}
-	h.log.Debug("remote version", "version", Clean(string(c.Metadata.ServerVersion())))
+	h.log.Debug("remote version", "version", Clean(string(meta.ServerVersion())))
 	h.log.Debug("kex: algorithm: " + h.algs.KeyExchange)
 	h.log.Debug("kex: host key algorithm: " + h.algs.HostKey)
 	h.log.Debug(fmt.Sprintf("kex: server->client cipher: %s MAC: %s", h.algs.Read.Cipher, implicit(h.algs.Read.MAC)))

@@ -174,18 +174,19 @@ func TestHostCertificate(t *testing.T) {
 		{"expired", "127.0.0.1", time.Now().Add(-time.Hour), false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newServer(t, nil)
-			cert := &ssh.Certificate{Key: s.key.PublicKey(), CertType: ssh.HostCert, ValidPrincipals: []string{test.principal},
+			key := newSigner(t, 'h')
+			cert := &ssh.Certificate{Key: key.PublicKey(), CertType: ssh.HostCert, ValidPrincipals: []string{test.principal},
 				ValidBefore: uint64(test.before.Unix())}
 			if err := cert.SignCert(rand.Reader, authority); err != nil {
 				t.Fatal(err)
 			}
-			signer, err := ssh.NewCertSigner(cert, s.key)
+			signer, err := ssh.NewCertSigner(cert, key)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.config.AddHostKey(signer)
-			h := testHop(t, s.addr)
+			config := &ssh.ServerConfig{NoClientAuth: true}
+			config.AddHostKey(signer)
+			h := testHop(t, newServer(t, config).addr)
 			line := fmt.Sprintf("@cert-authority * %s", ssh.MarshalAuthorizedKey(authority.PublicKey()))
 			if err := os.WriteFile(h.Options.HostKey.UserFiles[0], []byte(line), 0o600); err != nil {
 				t.Fatal(err)
