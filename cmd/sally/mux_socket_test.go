@@ -1,0 +1,248 @@
+package main_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/internal/sshtest"
+)
+
+// begin starts a stock client and leaves its input open.
+func (u *user) begin(c *exec.Cmd) *live {
+	u.t.Helper()
+	l := &live{t: u.t, cmd: c, out: newWatched(), err: newWatched(), done: make(chan struct{})}
+	c.Stdout, c.Stderr = l.out, l.err
+	var err error
+	if l.in, err = c.StdinPipe(); err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	go func() { c.Wait(); close(l.done) }()
+	u.t.Cleanup(func() {
+		c.Process.Kill()
+		<-l.done
+	})
+	return l
+}
+
+// echoServer sends back what it is sent.
+func echoServer(t testing.TB) (port int) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { io.Copy(conn, conn); conn.Close() }()
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// echoes reports whether what is sent to a port comes back.
+func echoes(network, addr string) bool {
+	conn, err := net.DialTimeout(network, addr, soon)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(soon))
+	if _, err := io.WriteString(conn, "ping"); err != nil {
+		return false
+	}
+	answer := make([]byte, 4)
+	_, err = io.ReadFull(conn, answer)
+	return err == nil && string(answer) == "ping"
+}
+
+// TestHold: "ssh -N -L" through a master stays, where OpenSSH's runs a shell
+// and leaves at once.
+func TestHold(t *testing.T) {
+	t.Parallel()
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "target"})
+	u := setUp(t, c)
+	u.mustSSH("target", "true")
+	path := filepath.Join(u.dir, "fwd")
+	l := u.begin(u.stock("ssh", "-F", u.config, "-N", "-L", fmt.Sprintf("%s:127.0.0.1:%d", path, echoServer(t)), "target"))
+	await(t, "the forward works", func() bool { return echoes("unix", path) })
+	select {
+	case <-l.done:
+		t.Fatalf("it left: %q", l.err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	if r := u.ssh("-O", "exit", "target"); r.code != 0 {
+		t.Errorf("exit: %+v", r)
+	}
+	if code := l.wait(soon); code != 255 {
+		t.Errorf("exit code %d, stderr %q", code, l.err)
+	}
+	wantOneLogin(t, c, "target")
+}
+
+// TestOwnAgent: each client's own agent is forwarded, not that of whoever
+// came first.
+func TestOwnAgent(t *testing.T) {
+	t.Parallel()
+	sshtest.Require(t, "ssh-agent", "ssh-add", "ssh-keygen")
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "target"})
+	u := setUp(t, c)
+	u.mustSSH("target", "true") // without any agent
+	for _, name := range []string{"first", "second"} {
+		key := filepath.Join(u.dir, name)
+		if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", key).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		socket := key + ".agent"
+		agent := u.begin(u.stock("ssh-agent", "-D", "-a", socket))
+		agent.expect("SSH_AUTH_SOCK")
+		add := u.stock("ssh-add", "-q", key)
+		add.Env = append(add.Env, "SSH_AUTH_SOCK="+socket)
+		if r := u.run(add); r.code != 0 {
+			t.Fatalf("ssh-add: %+v", r)
+		}
+		list := u.stock("ssh", "-F", u.config, "-A", "target", "ssh-add -l")
+		list.Env = append(list.Env, "SSH_AUTH_SOCK="+socket)
+		if r := u.run(list); r.code != 0 || !strings.Contains(r.out, " "+name+" ") || strings.Count(r.out, "\n") != 1 {
+			t.Errorf("%s: %+v", name, r)
+		}
+		list = u.stock("ssh", "-F", u.config, "-a", "target", "ssh-add -l")
+		list.Env = append(list.Env, "SSH_AUTH_SOCK="+socket)
+		if r := u.run(list); r.code == 0 {
+			t.Errorf("%s without -A: %+v", name, r)
+		}
+	}
+	wantOneLogin(t, c, "target")
+}
+
+// TestAsk: with ControlMaster ask, the owner of the connection is asked about
+// each client, and one that is turned down does not log in by itself.
+func TestAskBeforeSharing(t *testing.T) {
+	t.Parallel()
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "target", ClientConfig: []string{"ControlMaster ask"}})
+	u := newUser(t, c)
+	asked := filepath.Join(u.dir, "asked")
+	answer := filepath.Join(u.dir, "answer")
+	askpass := filepath.Join(u.dir, "askpass")
+	writeFile(t, askpass, fmt.Sprintf("#!/bin/sh\necho \"$1\" >>%s\nexec test -e %s\n", asked, answer))
+	if err := os.Chmod(askpass, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(u.dir, "ctl")
+	owner := u.cmd("ssh", "-S", path, "-N", "target")
+	owner.Env = append(owner.Env, "SSH_ASKPASS="+askpass, "SSH_ASKPASS_REQUIRE=force")
+	u.begin(owner)
+	await(t, "the socket is there", func() bool { _, err := os.Stat(path); return err == nil })
+	r := u.ssh("-o", "ControlMaster=no", "-S", path, "target", "true")
+	if r.code != 255 || !strings.Contains(r.err, "Permission denied") {
+		t.Errorf("denied: %+v", r)
+	}
+	writeFile(t, answer, "")
+	if r := u.ssh("-o", "ControlMaster=no", "-S", path, "target", "echo yes"); r.code != 0 || r.out != "yes\n" {
+		t.Errorf("allowed: %+v", r)
+	}
+	if r := u.ssh("-o", "ControlMaster=no", "-S", path, "-O", "check", "target"); r.code != 0 {
+		t.Errorf("check: %+v", r)
+	}
+	if got := readFile(t, asked); got != strings.Repeat("Allow shared session to 127.0.0.1? \n", 2) {
+		t.Errorf("asked %q", got)
+	}
+	wantOneLogin(t, c, "target")
+}
+
+// TestSocketComesBack when a client has removed it.
+func TestSocketComesBack(t *testing.T) {
+	t.Parallel()
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "target"})
+	u := setUp(t, c)
+	u.mustSSH("target", "true")
+	path := u.master("target").Control
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the socket is back", func() bool { _, err := os.Stat(path); return err == nil })
+	if r := u.ssh("-o", "ControlPath="+path, "target", "echo back"); r.out != "back\n" {
+		t.Errorf("%+v", r)
+	}
+	wantOneLogin(t, c, "target")
+}
+
+// TestDeadPathIsNotAlive: a check is a round trip.
+func TestDeadPathIsNotAlive(t *testing.T) {
+	t.Parallel()
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "target"})
+	u := setUp(t, c)
+	u.mustSSH("target", "true")
+	c.Host("target").Freeze()
+	r := u.ssh("-O", "check", "target")
+	if r.code != 255 || r.took > soon {
+		t.Errorf("%+v", r)
+	}
+	c.Host("target").Thaw()
+	if r := u.ssh("-O", "check", "target"); r.code != 0 {
+		t.Errorf("thawed: %+v", r)
+	}
+}
+
+// TestRefusalIsFinal: a server that allows no session says so on the client's
+// standard error, and there is no second login.
+func TestRefusalIsFinal(t *testing.T) {
+	t.Parallel()
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "target", ExtraConfig: []string{"MaxSessions 0"}})
+	u := setUp(t, c)
+	r := u.ssh("target", "true")
+	if r.code != 255 || !strings.Contains(r.err, "open failed") {
+		t.Errorf("%+v", r)
+	}
+	wantOneLogin(t, c, "target")
+}
+
+// TestExpiryRace starts clients all the time while the connection expires as
+// soon as nobody uses it: none is turned away.
+func TestExpiryRace(t *testing.T) {
+	t.Parallel()
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "target", ClientConfig: []string{"ControlPersist 1"}})
+	u := setUp(t, c)
+	for i := range 12 {
+		time.Sleep(time.Second + time.Duration(i-6)*5*time.Millisecond) // around the expiry
+		if r := u.ssh("target", "echo here"); r.code != 0 || r.out != "here\n" || r.err != "" {
+			t.Errorf("client %d: %+v", i, r)
+		}
+	}
+}
+
+// TestInfo shows what is known of a connection, to our own client.
+func TestInfo(t *testing.T) {
+	t.Parallel()
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "target"})
+	u := setUp(t, c)
+	u.mustSSH("target", "true")
+	if out := u.must("ssh", "-O", "conninfo", "target"); !strings.Contains(out, c.Host("target").Addr) {
+		t.Errorf("conninfo: %q", out)
+	}
+	l := u.begin(u.stock("ssh", "-F", u.config, "target", "echo open; cat"))
+	l.expect("open")
+	if out := u.must("ssh", "-O", "channels", "target"); !strings.Contains(out, fmt.Sprint("pid ", l.cmd.Process.Pid)) {
+		t.Errorf("channels: %q", out)
+	}
+	if out := u.must("ssh", "-O", "proxy", "target", "echo through a proxy"); out != "through a proxy\n" {
+		t.Errorf("proxy: %q", out)
+	}
+	l.in.Close()
+	l.wait(soon)
+	wantOneLogin(t, c, "target")
+}
