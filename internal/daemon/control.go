@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"sallyport/internal/mux"
 	"sallyport/internal/pool"
@@ -121,11 +122,17 @@ func (c *control) accept() {
 	}
 }
 
+// joinTimeout bounds the wait for a connection that is nearly there before a
+// client is greeted.
+const joinTimeout = 2 * time.Second
+
 // serve speaks with one client.
 func (c *control) serve(conn *net.UnixConn, peer mux.Peer) {
 	m := &master{server: c.server, route: c.route, peer: peer, origin: originOf(peer), shared: true}
 	defer m.leave()
-	if lease, err := c.server.pool.Find(c.route.Key(), m.holder()); err == nil {
+	ctx, cancel := context.WithTimeout(c.server.ctx, joinTimeout)
+	defer cancel()
+	if lease, err := c.server.pool.Join(ctx, c.route.Key(), m.holder()); err == nil {
 		m.lease = lease
 	}
 	if err := m.serve(c.server.ctx, conn, &peer); err != nil {

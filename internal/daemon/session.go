@@ -49,7 +49,7 @@ func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequ
 // refuse ends a session that was not opened, with the reason where the
 // client's user sees it.
 func (m *master) refuse(err error) error {
-	if say := m.server.config.Say; say != nil {
+	if say := m.server.config.Say; say != nil && !m.shared {
 		say(err)
 		return mux.Refused{}
 	}
@@ -204,7 +204,7 @@ func (p *passenger) explain(exit session.Exit, err error) {
 // say writes a line to the client's standard error, or to where its own
 // messages go.
 func (p *passenger) say(err error) {
-	if say := p.master.server.config.Say; say != nil {
+	if say := p.master.server.config.Say; say != nil && !p.master.shared {
 		say(err)
 		return
 	}

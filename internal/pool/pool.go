@@ -194,6 +194,31 @@ func (p *Pool) Find(key route.Key, h Holder) (*Lease, error) {
 	return lease, nil
 }
 
+// Join is Find, but waits for a dial that is under way.
+func (p *Pool) Join(ctx context.Context, key route.Key, h Holder) (*Lease, error) {
+	h.Since = time.Now()
+	p.sweep()
+	p.mu.Lock()
+	m := p.masters[key]
+	if m == nil {
+		p.mu.Unlock()
+		return nil, ErrNoMaster
+	}
+	lease := &Lease{master: m, holder: h}
+	m.leases[lease] = struct{}{}
+	p.mu.Unlock()
+	select {
+	case <-m.ready:
+	case <-ctx.Done():
+		lease.Release()
+		return nil, ctx.Err()
+	}
+	if m.err != nil {
+		return nil, ErrNoMaster
+	}
+	return lease, nil
+}
+
 // dialled publishes the outcome of a dial; false when the master is not up.
 func (p *Pool) dialled(m *Master, conn Conn, err error) bool {
 	p.mu.Lock()
