@@ -76,10 +76,14 @@ func newConn(h *handshake, c ssh.Conn, channels <-chan ssh.NewChannel, requests 
 
 // await notes the end of the connection once everything it runs has ended.
 func (c *Conn) await() {
-	err := c.Conn.Wait()
+	err := libraryError(c.Conn.Wait())
+	var damage *CorruptionError
+	if errors.As(err, &damage) {
+		c.log.Error(damage.What)
+	}
 	c.mu.Lock()
 	if c.err == nil {
-		c.err = libraryError(err)
+		c.err = err
 	}
 	if !c.closed {
 		c.closed = true

@@ -135,6 +135,25 @@ func TestKeepAlive(t *testing.T) {
 	}
 }
 
+func TestDamagedPacket(t *testing.T) {
+	s := newServer(t, nil)
+	proxy := sshtest.NewProxy(t, s.addr.String())
+	h := testHop(t, addrOf(t, proxy.Addr))
+	h.Options.HostKey.StrictHostKeyChecking = "accept-new"
+	h.Options.Transport.Ciphers = []string{ssh.CipherAES128GCM}
+	log := &journal{}
+	c, err := dialLogged(t, h, answers(), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy.FlipBit(12) // behind the length of the next packet
+	_, _ = c.Ping(context.Background())
+	wantStage(t, c.Wait(), StageAlive, "message authentication code incorrect")
+	if log.count("message authentication code incorrect") != 1 {
+		t.Error("it was not logged")
+	}
+}
+
 func TestRekeyByTime(t *testing.T) {
 	s := newServer(t, nil)
 	h := s.hop(t)
