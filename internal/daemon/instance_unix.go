@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 )
@@ -43,6 +44,8 @@ func Listen(dir Dir, version string, idleExit time.Duration) (*Instance, error) 
 	}
 	i := &Instance{dir: dir, lock: held, idleExit: idleExit}
 	if i.logFile, err = openLog(dir.LogFile()); err == nil {
+		// A daemon has nowhere else to say what it died of.
+		_ = debug.SetCrashOutput(i.logFile, debug.CrashOptions{})
 		i.listener, err = listenSocket(dir.Socket())
 	}
 	if err != nil {

@@ -78,13 +78,13 @@ func (m *master) need(ctx context.Context) (*pool.Lease, error) {
 	return lease, nil
 }
 
-// whileAlive is ctx until the master's connection ends: an open that races
-// with that end may stay without an answer.
-func (m *master) whileAlive(ctx context.Context) (context.Context, context.CancelFunc) {
+// whileAlive is ctx until conn ends: an open that races with that end may stay
+// without an answer.
+func whileAlive(ctx context.Context, conn pool.Conn) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		select {
-		case <-m.lease.Conn().Done():
+		case <-conn.Done():
 			cancel()
 		case <-ctx.Done():
 		}
@@ -103,28 +103,34 @@ func (m *master) OpenStdioForward(ctx context.Context, _ mux.Peer, r *mux.StdioF
 	if _, err := m.need(ctx); err != nil {
 		return nil, err
 	}
+	spec := sshconfig.ForwardSpec{ConnectHost: r.Host, ConnectPort: r.Port, ConnectPath: r.Path}
+	through, err := forward.OpenStdio(ctx, m.lease.Conn(), spec)
+	if err != nil { // before the client is told that it has one
+		target := m.lease.Route().Target()
+		m.server.log.Warn("stdio forward", "hop", target.Name, "reason", err)
+		return nil, fmt.Errorf("%s: %w", target, err)
+	}
 	stream, err := newStdioStream(fds)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, through.Close())
 	}
 	m.sessions.Add(1)
-	spec := sshconfig.ForwardSpec{ConnectHost: r.Host, ConnectPort: r.Port, ConnectPath: r.Path}
-	return &stdioForward{master: m, spec: spec, stream: stream}, nil
+	return &stdioForward{master: m, through: through, stream: stream}, nil
 }
 
 // stdioForward is a mux.Session that joins a client's descriptors to an
 // address behind the target.
 type stdioForward struct {
-	master *master
-	spec   sshconfig.ForwardSpec
-	stream *stdioStream
+	master  *master
+	through *forward.Through
+	stream  *stdioStream
 }
 
 // Run is mux.Session's.
 func (f *stdioForward) Run(ctx context.Context, _ func()) (mux.Exit, error) {
 	defer f.master.sessions.Done()
 	defer f.stream.closeFiles()
-	err := forward.Stdio(ctx, f.master.lease.Conn(), f.spec, f.stream, nil)
+	err := f.through.Join(ctx, f.stream, nil)
 	if err != nil && ctx.Err() == nil {
 		target := f.master.lease.Route().Target()
 		f.master.server.log.Warn("stdio forward", "hop", target.Name, "reason", err)

@@ -65,6 +65,8 @@ func (m *master) startSession(ctx context.Context, req session.Request, agent bo
 			if agent {
 				takeBack, req.AgentForward = m.lendAgent(conn, stderr)
 			}
+			ctx, opened := whileAlive(ctx, conn)
+			defer opened()
 			var err error
 			if s, err = session.Start(ctx, conn, req); err != nil {
 				takeBack()
