@@ -90,7 +90,7 @@ type dsaFields struct {
 // openDSA parses a DSA key, which the transport library reads from PEM files
 // only; nil for a key of another type.
 func openDSA(fields []byte) (*privateKey, error) {
-	if kind, _, ok := cutString(fields); !ok || string(kind) != ssh.InsecureKeyAlgoDSA {
+	if kind, _, ok := cutString(fields); !ok || string(kind) != "ssh-dss" {
 		return nil, nil
 	}
 	var f dsaFields
