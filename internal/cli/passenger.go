@@ -73,6 +73,10 @@ func (c *sshCommand) passenger(ctx context.Context, client *mux.Client) (int, er
 		restore = raw.leave
 	}
 	exit, err := s.Wait(ctx, restore)
+	if tty && c.face == faceSSH && ctx.Err() == nil {
+		restore()
+		c.voice.say(levelInfo, "Connection to "+c.options.HostName+" closed.")
+	}
 	switch {
 	case err != nil:
 		return 0, err
@@ -113,15 +117,19 @@ func (c *sshCommand) localCommand() error {
 // wantsTTY applies RequestTTY (ssh_config(5)).
 func (c *sshCommand) wantsTTY() bool {
 	s := c.options.Session
-	switch s.RequestTTY {
-	case "force":
+	shell := c.command() == "" && s.SessionType == "default"
+	switch {
+	case s.RequestTTY == "force":
 		return true
-	case "no":
+	case s.RequestTTY == "no", s.RequestTTY != "yes" && !shell:
 		return false
-	case "yes":
-		return isTerminal(c.Stdin) && !s.StdinNull
+	case isTerminal(c.Stdin) && !s.StdinNull:
+		return true
 	}
-	return c.command() == "" && s.SessionType == "default" && isTerminal(c.Stdin) && !s.StdinNull
+	if c.face == faceSSH || s.RequestTTY == "yes" {
+		c.voice.say(levelInfo, "Pseudo-terminal will not be allocated because stdin is not a terminal.")
+	}
+	return false
 }
 
 // command is what runs on the target; "" is a shell.
@@ -160,7 +168,7 @@ func (c *sshCommand) sessionRequest(tty bool) *mux.SessionRequest {
 
 // sessionEnv is what SetEnv and SendEnv give to the far side.
 func (c *sshCommand) sessionEnv() []string {
-	env := append([]string(nil), c.options.Session.SetEnv...)
+	var env []string
 	for _, e := range c.Environ {
 		name, _, _ := strings.Cut(e, "=")
 		for _, pattern := range c.options.Session.SendEnv {
@@ -170,7 +178,7 @@ func (c *sshCommand) sessionEnv() []string {
 			}
 		}
 	}
-	return env
+	return append(env, c.options.Session.SetEnv...) // the last one of a name wins
 }
 
 // watchWindow relays changes of the terminal's size until it is stopped. A
