@@ -24,6 +24,28 @@ type lentAgent struct {
 	mu    sync.Mutex
 	path  string // of the socket
 	users int    // sessions that forward it
+	open  int    // channels that the server has open
+}
+
+// maxAgentChannels bounds what a server may open to the agent at a time: each
+// takes a descriptor of the process that other servers' sessions need too.
+const maxAgentChannels = 64
+
+// enter counts a channel that the server opens; false for one too many.
+func (a *lentAgent) enter() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.open >= maxAgentChannels {
+		return false
+	}
+	a.open++
+	return true
+}
+
+func (a *lentAgent) exit() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open--
 }
 
 // errOtherAgent says that agents cannot be told apart on a connection.
@@ -84,15 +106,21 @@ func (m *master) agentPath() string {
 	return lookup(m.origin.Env, "SSH_AUTH_SOCK")
 }
 
-// serveAgent joins a channel that the server opened to the agent. It does not
-// block.
+// serveAgent joins a channel that the server opened to the agent. A refusal
+// may wait for a server that does not read, and no other channel of its
+// connection with it: a goroutine for each would be the server's to multiply.
 func (l *live) serveAgent(nc ssh.NewChannel) {
 	path := l.agent.socket()
-	if path == "" {
-		go func() { _ = nc.Reject(ssh.Prohibited, "no agent is forwarded") }()
+	switch {
+	case path == "":
+		_ = nc.Reject(ssh.Prohibited, "no agent is forwarded")
+		return
+	case !l.agent.enter():
+		_ = nc.Reject(ssh.ResourceShortage, "too many connections to the agent")
 		return
 	}
 	l.server.serving.Go(func() {
+		defer l.agent.exit()
 		if err := joinAgent(nc, path, l.conn.Done()); err != nil {
 			l.server.log.Warn("agent forwarding", "hop", l.route.Target().Name, "reason", err)
 		}

@@ -40,10 +40,16 @@ func (d Dir) LogFile() string { return filepath.Join(string(d), logName) }
 // ours alone.
 var ErrUnsafeDir = errors.New("unsafe runtime directory")
 
+// ErrUnsafeFile is wrapped by errors about a file in it that is not ours alone.
+var ErrUnsafeFile = errors.New("unsafe file")
+
 // Make creates the directory if it is missing, and checks it.
 func (d Dir) Make() error {
 	if err := os.MkdirAll(filepath.Dir(string(d)), 0o700); err != nil {
 		return fmt.Errorf("make runtime directory: %w", err)
+	}
+	if err := d.checkParent(); err != nil {
+		return err
 	}
 	if err := os.Mkdir(string(d), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("make runtime directory: %w", err)
@@ -67,6 +73,25 @@ func (d Dir) Check() error {
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return fmt.Errorf("%w %s: its mode is %04o, others may enter; \"chmod 700 %s\" if nobody else could have used it", ErrUnsafeDir, d, mode, d)
+	}
+	return d.checkParent()
+}
+
+// checkParent refuses a place where somebody else could move the directory
+// away, between our look at it and our use of it, and put his own there: a
+// directory that is neither ours nor root's, or that all may write to without
+// being held to their own entries (sticky, as /tmp is).
+func (d Dir) checkParent() error {
+	parent := filepath.Dir(string(d))
+	info, err := os.Stat(parent)
+	if err != nil {
+		return err
+	}
+	if uid, known := ownerOf(info); known && uid != os.Geteuid() && uid != 0 {
+		return fmt.Errorf("%w %s: %s belongs to user %d, who could replace it", ErrUnsafeDir, d, parent, uid)
+	}
+	if info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
+		return fmt.Errorf("%w %s: everybody may write to %s and replace it", ErrUnsafeDir, d, parent)
 	}
 	return nil
 }

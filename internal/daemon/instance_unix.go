@@ -18,16 +18,12 @@ import (
 // DefaultIdleExit is how long a daemon without connections stays.
 const DefaultIdleExit = 10 * time.Minute
 
-// maxLogFile is the size at which the log file is begun anew; one old file is
-// kept beside it.
-const maxLogFile = 1 << 20
-
 // Instance is the daemon of a runtime directory.
 type Instance struct {
 	dir      Dir
 	lock     *lock
 	listener *net.UnixListener
-	logFile  *os.File
+	logFile  *logFile
 	server   *Server
 	idleExit time.Duration
 }
@@ -43,9 +39,7 @@ func Listen(dir Dir, version string, idleExit time.Duration) (*Instance, error) 
 		return nil, err
 	}
 	i := &Instance{dir: dir, lock: held, idleExit: idleExit}
-	if i.logFile, err = openLog(dir.LogFile()); err == nil {
-		// A daemon has nowhere else to say what it died of.
-		_ = debug.SetCrashOutput(i.logFile, debug.CrashOptions{})
+	if i.logFile, err = openLog(dir.LogFile(), maxLogFile, keepLastWords); err == nil {
 		i.listener, err = listenSocket(dir.Socket())
 	}
 	if err != nil {
@@ -55,6 +49,10 @@ func Listen(dir Dir, version string, idleExit time.Duration) (*Instance, error) 
 	i.server = New(Config{Version: version, Socket: dir.Socket(), LogFile: i.logFile})
 	return i, nil
 }
+
+// keepLastWords has a crash written to the log: a daemon has nowhere else to
+// say what it died of.
+func keepLastWords(log *os.File) { _ = debug.SetCrashOutput(log, debug.CrashOptions{}) }
 
 // listenSocket replaces whatever a dead daemon left at path: the lock says
 // that no live one listens there.
@@ -70,17 +68,6 @@ func listenSocket(path string) (*net.UnixListener, error) {
 	}
 	l.SetUnlinkOnClose(false)
 	return l, nil
-}
-
-func openLog(path string) (*os.File, error) {
-	if info, err := os.Lstat(path); err == nil && info.Size() > maxLogFile {
-		_ = os.Rename(path, path+".old")
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open log: %w", err)
-	}
-	return f, nil
 }
 
 // Run serves until ctx ends, a client or a signal asks for the end, the

@@ -20,7 +20,7 @@ var ErrRunning = errors.New("a daemon is already running")
 type lock struct{ f *os.File }
 
 func openLock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	f, err := openPrivate(path, os.O_RDWR)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
@@ -47,7 +47,7 @@ func tryLock(path string) (*lock, error) {
 // have been removed and made anew under us.
 func (l *lock) still(path string) bool {
 	a, errA := l.f.Stat()
-	b, errB := os.Stat(path)
+	b, errB := os.Lstat(path)
 	return errA == nil && errB == nil && os.SameFile(a, b)
 }
 

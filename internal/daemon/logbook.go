@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,6 +80,18 @@ func (b *logbook) follow() (past []api.Record, live chan api.Record, stop func()
 	}
 }
 
+// maxLogValue bounds one text of a record, in bytes: some are a server's, which
+// may send 256 kB of them, and the logbook keeps many.
+const maxLogValue = 1024
+
+// shorten cuts a text and does not keep the rest in memory.
+func shorten(s string) string {
+	if len(s) <= maxLogValue {
+		return s
+	}
+	return strings.Clone(strings.ToValidUTF8(s[:maxLogValue], "")) + "…"
+}
+
 // logHandler is the slog.Handler in front of a logbook.
 type logHandler struct {
 	book  *logbook
@@ -93,15 +106,16 @@ func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 
 func (h logHandler) Handle(_ context.Context, r slog.Record) error {
-	rec := api.Record{Time: r.Time.Round(time.Millisecond), Level: r.Level.String(), Message: r.Message}
+	rec := api.Record{Time: r.Time.Round(time.Millisecond), Level: r.Level.String(), Message: shorten(r.Message)}
 	put := func(a slog.Attr) bool {
+		value := shorten(a.Value.String())
 		switch {
 		case a.Key == "hop":
-			rec.Hop = a.Value.String()
+			rec.Hop = value
 		case rec.Attrs == nil:
-			rec.Attrs = map[string]string{a.Key: a.Value.String()}
+			rec.Attrs = map[string]string{a.Key: value}
 		default:
-			rec.Attrs[a.Key] = a.Value.String()
+			rec.Attrs[a.Key] = value
 		}
 		return true
 	}

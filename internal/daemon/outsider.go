@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"sallyport/internal/hop"
@@ -20,16 +21,41 @@ func originOf(p mux.Peer) hop.Origin {
 	if p.PID <= 0 {
 		return hop.Origin{}
 	}
-	proc := fmt.Sprintf("/proc/%d/", p.PID)
-	environ, err := os.ReadFile(proc + "environ")
+	proc, err := os.OpenRoot(fmt.Sprintf("/proc/%d", p.PID)) // the same process in all that follows
+	if err != nil {
+		return hop.Origin{}
+	}
+	defer proc.Close()
+	status, err := proc.ReadFile("status")
+	if err != nil || !runsAs(status, p.UID) {
+		return hop.Origin{}
+	}
+	environ, err := proc.ReadFile("environ")
 	if err != nil || len(environ) == 0 {
 		return hop.Origin{}
 	}
-	dir, err := os.Readlink(proc + "cwd")
+	dir, err := proc.Readlink("cwd")
 	if err != nil {
 		dir = "/"
 	}
 	return hop.Origin{Env: strings.Split(strings.TrimSuffix(string(environ), "\x00"), "\x00"), Dir: dir}
+}
+
+// runsAs reports whether a process, by its /proc/PID/status, is a user's in
+// every respect. The client may have gone and its number been taken by
+// somebody else's process, whose SSH_ASKPASS we would then run; a setuid
+// program of his is not root's for this purpose.
+func runsAs(status []byte, uid uint32) bool {
+	for line := range strings.Lines(string(status)) {
+		ids, found := strings.CutPrefix(line, "Uid:")
+		if !found {
+			continue
+		}
+		want := fmt.Sprint(uid)
+		fields := strings.Fields(ids)
+		return len(fields) == 4 && !slices.ContainsFunc(fields, func(id string) bool { return id != want })
+	}
+	return false
 }
 
 // lookup is a variable of an environment.

@@ -23,11 +23,16 @@ type client struct {
 // requestRoute decodes and checks the route of a request.
 func requestRoute(r *api.Request) (route.Route, error) {
 	var rt route.Route
-	if err := json.Unmarshal(r.Route, &rt); err != nil {
-		return rt, &api.Error{Code: api.CodeBad, Message: "unreadable route: " + err.Error()}
-	}
-	if n := len(rt.Hops); n == 0 || n > route.MaxHops {
+	var count struct{ Hops []json.RawMessage } // a hop is two bytes there and a thousand times that here
+	err := json.Unmarshal(r.Route, &count)
+	if n := len(count.Hops); err == nil && (n == 0 || n > route.MaxHops) {
 		return rt, &api.Error{Code: api.CodeBad, Message: "a route needs 1 to 32 hops"}
+	}
+	if err == nil {
+		err = json.Unmarshal(r.Route, &rt)
+	}
+	if err != nil {
+		return rt, &api.Error{Code: api.CodeBad, Message: "unreadable route: " + err.Error()}
 	}
 	return rt, nil
 }
