@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 
+	"sallyport/internal/hop"
 	"sallyport/internal/mux"
 	"sallyport/internal/pool"
 	"sallyport/internal/session"
@@ -91,7 +92,7 @@ func sayTo(f *os.File, what error) {
 		return
 	}
 	defer w.Close()
-	_, _ = w.Write([]byte("sally: " + what.Error() + "\r\n"))
+	_, _ = w.Write([]byte("sally: " + hop.Clean(what.Error()) + "\r\n"))
 }
 
 // newPTY imitates the terminal at f.
@@ -210,7 +211,7 @@ func (p *passenger) say(err error) {
 		say(err)
 		return
 	}
-	_, _ = p.streams.err.Write([]byte("sally: " + err.Error() + "\r\n"))
+	_, _ = p.streams.err.Write([]byte("sally: " + hop.Clean(err.Error()) + "\r\n"))
 }
 
 // sessionTable knows the running sessions, for window changes.
