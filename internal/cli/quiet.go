@@ -57,7 +57,7 @@ func (v *verbCommand) quietUp(ctx context.Context) error {
 }
 
 // callingSSH is the command line of the ssh that runs us, through a shell
-// perhaps; false when there is none, or it has a ControlPath of its own.
+// perhaps; false when there is none.
 func callingSSH() (*sshargs.Invocation, bool) {
 	argv, ok := ancestor(func(argv []string) bool { return strings.HasPrefix(filepath.Base(argv[0]), "ssh") })
 	if !ok {
@@ -66,14 +66,6 @@ func callingSSH() (*sshargs.Invocation, bool) {
 	inv, err := sshargs.Parse(argv[1:])
 	if err != nil {
 		return nil, false
-	}
-	for _, o := range inv.Overrides {
-		switch strings.ToLower(o.Keyword) {
-		case "controlpath", "controlmaster": // it has plans of its own
-			if !strings.EqualFold(o.Value, "no") {
-				return nil, false
-			}
-		}
 	}
 	return inv, true
 }
@@ -94,7 +86,23 @@ func (v *verbCommand) quietRoute(ctx context.Context, inv *sshargs.Invocation) (
 	}
 	o := rt.Target().Options
 	tunnels := o.Session.Tunnel != "" && o.Session.Tunnel != "no"
-	return rt, o.Control.Path != "" && !tunnels && !o.Forward.X11
+	return rt, attaches(o.Control, inv) && !tunnels && !o.Forward.X11
+}
+
+// attaches reports whether ssh will look for a master at its ControlPath and
+// ride on it. A path on the command line (Ansible's) is one to share only with
+// ControlMaster auto.
+func attaches(c sshconfig.Control, inv *sshargs.Invocation) bool {
+	own := slices.ContainsFunc(inv.Overrides, func(o sshconfig.Override) bool {
+		return strings.EqualFold(o.Keyword, "ControlPath")
+	})
+	switch c.Master {
+	case "auto", "autoask":
+		return c.Path != ""
+	case "yes", "ask":
+		return false
+	}
+	return c.Path != "" && (!own || inv.Action == sshargs.ActionControl)
 }
 
 // mayControl reports whether an "ssh -O" may look at the route's ControlPath:
