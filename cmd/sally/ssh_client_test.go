@@ -184,3 +184,8 @@ func anyHost(chain *sshtest.Chain, names ...string) string {
 	}
 	return strings.Join(lines, "\n  ") + "\n"
 }
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}

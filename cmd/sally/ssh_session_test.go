@@ -1,0 +1,222 @@
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"sallyport/internal/sshtest"
+)
+
+// TestSSHEnvironment is SendEnv and SetEnv, from the files and the command
+// line, to a server that accepts LC_*.
+func TestSSHEnvironment(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		chain := oneJump(t)
+		c.use(chain, "Host jump", "  SendEnv LC_A* FOO", "  SetEnv LC_SET=one")
+		c.env = []string{"LC_A1=sent", "LC_A2=two words", "LC_B=kept", "FOO=refused"}
+		const show = `echo "$LC_A1,$LC_A2,$LC_B,$LC_SET,$FOO"`
+		for _, tc := range []struct {
+			options []string
+			want    string
+		}{
+			{nil, "sent,two words,,one,"},
+			{[]string{"-o", "SendEnv=LC_B"}, "sent,two words,kept,one,"},
+			{[]string{"-o", "SetEnv=LC_SET=two LC_B=set"}, "sent,two words,set,two,"},
+			{[]string{"-o", "SetEnv=LC_A1=\"my own\""}, "my own,two words,,,"},
+			{[]string{"-o", "SendEnv=-LC_A2"}, "sent,two words,,one,"},
+		} {
+			if out := c.must(append(tc.options, "jump", show)...); out != tc.want+"\n" {
+				t.Errorf("%q: %q, want %q", tc.options, out, tc.want)
+			}
+		}
+	})
+}
+
+// TestSSHCommands is RemoteCommand, subsystems and what excludes what.
+func TestSSHCommands(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		chain := oneJump(t)
+		c.use(chain)
+		if out := c.must("-o", "RemoteCommand=echo %n %r %%", "jump"); out != "jump "+chain.Host("jump").User()+" %\n" {
+			t.Errorf("RemoteCommand: %q", out)
+		}
+		c.fails([]string{"Cannot execute command-line and remote command."}, "-o", "RemoteCommand=echo", "jump", "echo")
+		if out := c.must("jump", "echo", "a  b", "'c  d'"); out != "a b c  d\n" {
+			t.Errorf("several words: %q", out)
+		}
+		if out := c.must("--", "jump", "echo", "-v"); out != "-v\n" {
+			t.Errorf("a flag of the command's: %q", out)
+		}
+		if out := c.must("jump", "-n", "echo", "-n", "x"); out != "x" {
+			t.Errorf("a flag behind the host: %q", out)
+		}
+		// SSH_FXP_INIT with version 3 is answered by SSH_FXP_VERSION.
+		sftp := c.start("-s", "jump", "sftp")
+		sftp.in.Write([]byte("\x00\x00\x00\x05\x01\x00\x00\x00\x03"))
+		sftp.expect("posix-rename@openssh.com")
+		sftp.in.Close()
+		if code := sftp.wait(soon); code != 0 || sftp.err.String() != "" {
+			t.Errorf("-s sftp: exit code %d, stderr %q", code, sftp.err)
+		}
+		c.fails([]string{"subsystem"}, "-s", "jump", "no-such-subsystem")
+	})
+}
+
+// TestSSHTerminals is RequestTTY in all its spellings, with and without a
+// terminal here.
+func TestSSHTerminals(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		chain := oneJump(t)
+		c.use(chain)
+		const show = "test -t 0 && echo terminal || echo none"
+		for _, tc := range []struct {
+			option   string
+			terminal bool // here
+			want     string
+		}{
+			{"-oRequestTTY=auto", true, "none"}, // there is a command
+			{"-oRequestTTY=yes", true, "terminal"},
+			{"-t", true, "terminal"},
+			{"-T", true, "none"},
+			{"-oRequestTTY=no", true, "none"},
+			{"-oRequestTTY=force", false, "terminal"},
+			{"-tt", false, "terminal"},
+			{"-t", false, "none"},
+			{"-oRequestTTY=yes", false, "none"},
+		} {
+			if tc.terminal {
+				con := c.tty(tc.option, "jump", show)
+				con.Expect(tc.want+"\r\n", soon)
+				con.Wait(soon)
+				continue
+			}
+			r := c.run(tc.option, "jump", show)
+			if got := strings.TrimRight(r.out, "\r\n"); got != tc.want || r.code != 0 {
+				t.Errorf("%s without a terminal: %+v", tc.option, r)
+			}
+			said := strings.Contains(r.err, "Pseudo-terminal will not be allocated because stdin is not a terminal.")
+			if said != (tc.want == "none") {
+				t.Errorf("%s without a terminal: stderr %q", tc.option, r.err)
+			}
+		}
+	})
+}
+
+// TestSSHShellOnATerminal resizes the window and puts the modes back.
+func TestSSHShellOnATerminal(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		chain := oneJump(t)
+		c.use(chain)
+		con := c.tty("jump")
+		before := con.Termios()
+		con.Send("stty size; echo $TERM $SSH_TTY\r")
+		con.Expect("24 80", soon)
+		con.Expect("xterm /dev/pts/", soon)
+		con.Resize(100, 30)
+		con.Send("while test \"$(stty size)\" != '30 100'; do :; done; echo resi''zed\r")
+		con.Expect("resized", soon)
+		con.Send("PS1='pro''mpt> '\r")
+		con.Expect("prompt> ", soon)
+		con.Send("echo slee''ping; sleep 600\r")
+		con.Expect("sleeping", soon)
+		con.Send("\x03")
+		con.Expect("prompt> ", soon)
+		con.Send("echo inter''rupted\r")
+		con.Expect("interrupted", soon)
+		con.Send("exit 9\r")
+		con.Expect("Connection to 127.0.0.1 closed.", soon)
+		if code := con.Wait(soon); code != 9 {
+			t.Errorf("exit code %d", code)
+		}
+		if con.Termios() != before {
+			t.Errorf("the terminal's modes differ: %+v, were %+v", con.Termios(), before)
+		}
+	})
+}
+
+// TestSSHLocalCommand runs on this side, when it is permitted.
+func TestSSHLocalCommand(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		chain := oneJump(t)
+		c.use(chain, "Host jump", "  LocalCommand echo here for %n as %r at %p")
+		_, port := address(t, chain.Host("jump"))
+		local := "here for jump as " + chain.Host("jump").User() + " at " + port + "\n"
+		if out := c.must("jump", "echo there"); out != "there\n" {
+			t.Errorf("not permitted: %q", out)
+		}
+		if out := c.must("-o", "PermitLocalCommand=yes", "jump", "echo there"); out != local+"there\n" {
+			t.Errorf("permitted: %q", out)
+		}
+		r := c.run("-o", "PermitLocalCommand=yes", "-o", "LocalCommand=exit 3", "jump", "echo there")
+		if r.code != 0 || r.out != "there\n" {
+			t.Errorf("one that fails: %+v", r)
+		}
+	})
+}
+
+// TestSSHStandardInput is not read with -n, -f and StdinNull.
+func TestSSHStandardInput(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		chain := oneJump(t)
+		c.use(chain)
+		for _, args := range [][]string{{"-n"}, {"-o", "StdinNull=yes"}, {"-f"}, {}} {
+			in := filepath.Join(t.TempDir(), "in")
+			writeFile(t, in, "data\n")
+			file, err := os.Open(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := c.cmd(append(args, "jump", "cat; echo end")...)
+			cmd.Stdin = file
+			r := c.end(cmd)
+			read, _ := file.Seek(0, 1)
+			file.Close()
+			want, wantRead := "end\n", int64(0)
+			if len(args) == 0 {
+				want, wantRead = "data\nend\n", 5
+			}
+			if r.code != 0 || r.out != want || read != wantRead {
+				t.Errorf("%q: %+v, %d bytes read", args, r, read)
+			}
+		}
+	})
+}
+
+// TestSSHBackground goes there with -f when the question is answered and the
+// forward is there.
+func TestSSHBackground(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		chain := sshtest.NewChain(t, sshtest.HostConfig{Name: "host", Auth: sshtest.Password})
+		c.use(chain)
+		there := lateEcho(t, "tcp", "127.0.0.1:0")
+		here := sshtest.RefusedPort(t)
+		// The terminal's session goes on, as with a shell.
+		c.before = []string{"sh", "-c", `"$@"; echo status $?; read x`, "sh"}
+		con := c.tty("-f", "-N", "-L", here+":"+there, "host")
+		con.Expect("'s password: ", soon)
+		con.Send(chain.Host("host").Account.Password + "\r")
+		con.Expect("status 0", soon)
+		wantEcho(t, "tcp", here)
+		con.Send("\r")
+		con.Wait(soon)
+		wantEcho(t, "tcp", here) // without its terminal
+		c.before = nil
+		left := c.processes()
+		if len(left) != 1 {
+			t.Errorf("in the background: %v", left)
+		}
+		for _, p := range left {
+			syscall.Kill(p.PID, syscall.SIGTERM)
+		}
+		if r := c.run("-f", "-o", "BatchMode=yes", "host", "true"); r.code != 255 {
+			t.Errorf("one that cannot log in: %+v", r)
+		}
+		r := c.run("-f", "-N", "-o", "ExitOnForwardFailure=yes", "-L", there+":"+there, "host")
+		if r.code != 255 {
+			t.Errorf("one that cannot listen: %+v", r)
+		}
+	})
+}
