@@ -129,9 +129,9 @@ func TestVisible(t *testing.T) {
 // server, learn nothing of its role.
 func TestRoleIsNotInherited(t *testing.T) {
 	t.Setenv(backgroundVar, "99")
-	t.Setenv(masterVar, "1")
+	t.Setenv(roleVar, roleMaster)
 	a := &App{Getenv: os.Getenv, Environ: os.Environ()}
-	if b := a.newBackground(); b == nil || !b.master {
+	if b := a.newBackground(); b == nil || !b.is(roleMaster) {
 		t.Fatalf("the role was not taken up: %+v", b)
 	}
 	out, err := exec.Command("env").Output()

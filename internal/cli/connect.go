@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"sallyport/internal/api"
 	"sallyport/internal/daemon"
 )
 
@@ -147,7 +148,7 @@ func (c *sshCommand) privateDaemon(ctx context.Context) (*net.UnixConn, func(), 
 	if err != nil {
 		return nil, nil, err
 	}
-	server := daemon.New(daemon.Config{Version: c.Version, Private: true, Say: c.voice.complain, Louder: c.voice.louder, Through: c.through})
+	server := daemon.New(daemon.Config{Version: c.Version, Private: true, Tell: c.tell, Say: c.voice.complain, Louder: c.voice.louder, Through: c.through})
 	server.Serve(theirs)
 	winch := make(chan os.Signal, 1)
 	notifyWindowChange(winch)
@@ -165,4 +166,9 @@ func (c *sshCommand) privateDaemon(ctx context.Context) (*net.UnixConn, func(), 
 		close(winch)
 		server.Close()
 	}, nil
+}
+
+// tell shows what a private server says, as the daemon's notices are shown.
+func (c *sshCommand) tell(n daemon.Notice) {
+	c.voice.Tell(api.Notice{Hop: n.Hop, Kind: string(n.Kind), Text: n.Text})
 }

@@ -99,24 +99,43 @@ func (c *sshCommand) persists() bool {
 // persistentMaster starts the master in the background, which asks its
 // questions here first, and rides on it.
 func (c *sshCommand) persistentMaster(ctx context.Context) (int, error) {
-	code, err := c.runInBackground(true)
+	code, err := c.runInBackground(roleMaster)
 	if err != nil || code != exitOK {
 		return code, err
 	}
-	client, err := c.dialMaster(ctx)
+	client, err := c.needMaster(ctx)
 	if err != nil {
 		return 0, err
 	}
-	if client == nil {
-		return 0, fmt.Errorf("the master did not open control socket %s", c.options.Control.Path)
-	}
 	defer client.Close()
 	if err := c.forwards(ctx, client); err != nil {
-		return 0, err
+		return 0, errors.Join(err, client.Terminate(ctx))
 	}
 	if err := c.localCommand(); err != nil {
 		return 0, err
 	}
+	if c.forks() {
+		return c.runInBackground(roleRider)
+	}
+	return c.ride(ctx, client)
+}
+
+// needMaster is dialMaster where there must be one.
+func (c *sshCommand) needMaster(ctx context.Context) (*mux.Client, error) {
+	client, err := c.dialMaster(ctx)
+	if err == nil && client == nil {
+		err = fmt.Errorf("no master is at control socket %s", c.options.Control.Path)
+	}
+	return client, err
+}
+
+// rideExisting is the background part of -f on a master that others share.
+func (c *sshCommand) rideExisting(ctx context.Context) (int, error) {
+	client, err := c.needMaster(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
 	return c.ride(ctx, client)
 }
 

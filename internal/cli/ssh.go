@@ -116,21 +116,32 @@ func (c *sshCommand) act(ctx context.Context) (int, error) {
 	if c.inv.Action == sshargs.ActionControl {
 		return c.control(ctx)
 	}
-	if c.options.Session.ForkAfterAuthentication && c.background == nil {
-		return c.runInBackground(false)
+	if c.background.is(roleRider) {
+		return c.rideExisting(ctx)
 	}
 	if client, err := c.existingMaster(ctx); err != nil || client != nil {
 		if err != nil {
 			return 0, err
 		}
 		defer client.Close()
+		if c.forks() {
+			return c.runInBackground(roleRider)
+		}
 		return c.ride(ctx, client)
 	}
 	c.settleControl()
 	if c.persists() && c.background == nil {
 		return c.persistentMaster(ctx)
 	}
+	if c.forks() {
+		return c.runInBackground(roleCommand)
+	}
 	return c.session(ctx)
+}
+
+// forks reports whether this is the part of -f that stays in the foreground.
+func (c *sshCommand) forks() bool {
+	return c.options.Session.ForkAfterAuthentication && c.background == nil
 }
 
 // resolve finds the route. With -G it prints the target's options instead.
@@ -207,7 +218,7 @@ func (c *sshCommand) session(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if c.background != nil && c.background.master {
+	if c.background.is(roleMaster) {
 		c.background.detach()
 		return exitOK, nil // the release waits for those who ride
 	}

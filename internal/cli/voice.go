@@ -116,6 +116,8 @@ func (v *voice) Tell(n api.Notice) {
 		}
 	case "debug":
 		v.say(debugTextLevel(n.Text), n.Text)
+	case "error":
+		v.say(levelError, n.Text)
 	case "warning":
 		v.say(levelInfo, fmt.Sprintf("%s: warning: %s: %s", v.name, n.Hop, n.Text))
 	default:

@@ -9,10 +9,11 @@ import (
 	"sallyport/internal/hop"
 )
 
-// debugHandler turns log records of a dial into notices for whoever waits for
-// it, in the manner of ssh -v.
+// debugHandler turns log records into notices in the manner of ssh -v: those
+// of a dial for whoever waits for it, those of a private server for its
+// command.
 type debugHandler struct {
-	ask   hop.Asker
+	tell  func(hop.Notice)
 	hop   string
 	attrs string
 }
@@ -38,17 +39,21 @@ func (h debugHandler) with(a slog.Attr) debugHandler {
 
 func (h debugHandler) Handle(_ context.Context, r slog.Record) error {
 	r.Attrs(func(a slog.Attr) bool { h = h.with(a); return true })
-	h.ask.Tell(hop.Notice{Hop: h.hop, Kind: hop.NoticeDebug, Text: fmt.Sprintf("%s: %s: %s%s",
-		debugLevel(r.Level), h.hop, r.Message, strings.ReplaceAll(h.attrs, "\n", " "))})
+	said := r.Message + strings.ReplaceAll(h.attrs, "\n", " ")
+	if h.hop != "" {
+		said = h.hop + ": " + said
+	}
+	if r.Level >= slog.LevelError {
+		h.tell(hop.Notice{Hop: h.hop, Kind: hop.NoticeError, Text: r.Message})
+	} else {
+		h.tell(hop.Notice{Hop: h.hop, Kind: hop.NoticeDebug, Text: debugLevel(r.Level) + ": " + said})
+	}
 	return nil
 }
 
 // debugLevel is ssh's name for a level: -v shows debug1, -vv debug2.
 func debugLevel(l slog.Level) string {
-	switch {
-	case l > slog.LevelDebug:
-		return "debug1"
-	case l == slog.LevelDebug:
+	if l >= slog.LevelDebug {
 		return "debug1"
 	}
 	return fmt.Sprintf("debug%d", 1+int(slog.LevelDebug-l))

@@ -35,6 +35,9 @@ type Config struct {
 	// Private makes masters end with their last lease: a command that runs
 	// the server in its own process.
 	Private bool
+	// Tell gets the notices and the log of a private server; nil keeps the
+	// log in the server, and notices go to whoever waits for a dial.
+	Tell func(hop.Notice)
 	// Say prints an error of a session in the voice of the process that a
 	// private server runs in; nil writes it to the client's standard error.
 	Say func(error)
@@ -74,6 +77,9 @@ func New(c Config) *Server {
 		lives: map[pool.Conn]*live{}, changed: make(chan struct{}), controls: controls{byPath: map[string]*control{}}}
 	s.book = newLogbook(c.LogFile)
 	s.log = slog.New(logHandler{book: s.book})
+	if c.Tell != nil {
+		s.log = slog.New(fanout{logHandler{book: s.book}, debugHandler{tell: c.Tell}})
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.pool = pool.New(pool.Config{Dial: s.dial, Policy: s.policy, Log: s.log})
 	return s
@@ -125,6 +131,15 @@ func (s *Server) policy(rt route.Route) pool.Policy {
 	return p
 }
 
+// dialLog is the log of one dial and of the connection that comes of it. Those
+// who wait for the dial may see it; a private server's command sees all of it.
+func (s *Server) dialLog(ask hop.Asker) *slog.Logger {
+	if s.config.Tell != nil {
+		return s.log
+	}
+	return slog.New(fanout{logHandler{book: s.book}, debugHandler{tell: ask.Tell}})
+}
+
 // dial is the pool's Dialer.
 func (s *Server) dial(ctx context.Context, rt route.Route, via hop.Opener, ask hop.Asker) (pool.Conn, error) {
 	if s.config.Through != nil {
@@ -137,7 +152,7 @@ func (s *Server) dial(ctx context.Context, rt route.Route, via hop.Opener, ask h
 	}
 	cfg := hop.Config{
 		Hop: rt.Target(), Via: via, Asker: ask,
-		Log: slog.New(fanout{logHandler{book: s.book}, debugHandler{ask: ask}}),
+		Log: s.dialLog(ask),
 	}
 	if parent, ok := rt.Parent(); ok {
 		cfg.ViaName = parent.Target().Name

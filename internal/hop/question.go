@@ -45,6 +45,7 @@ const (
 	NoticeBanner  NoticeKind = "banner"  // the server's, shown as it is (RFC 4252 §5.4)
 	NoticeWarning NoticeKind = "warning" // something is not as it should be
 	NoticeInfo    NoticeKind = "info"
+	NoticeError   NoticeKind = "error" // something was lost
 	NoticeDebug   NoticeKind = "debug" // for -v; the Text begins with its level, "debug1: "
 )
 
