@@ -33,6 +33,7 @@ type authenticator struct {
 	declined   []string             // methods that the server wants and we lack
 	passwords  int                  // password prompts left
 	rounds     int                  // keyboard-interactive attempts left
+	asked      int                  // keyboard-interactive rounds so far
 	answered   bool                 // a secret was sent: the server may take its time
 	giveUp     error
 	guarded    bool // nothing may be sent that an impostor could use
@@ -60,7 +61,7 @@ func (e *AuthError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "permission denied for user %q", e.User)
 	if len(e.Allowed) > 0 {
-		fmt.Fprintf(&b, ": server accepts only %s", Clean(strings.Join(e.Allowed, ", ")))
+		fmt.Fprintf(&b, ": server accepts only %s", inOneLine(strings.Join(e.Allowed, ", ")))
 	}
 	if len(e.Tried) > 0 {
 		fmt.Fprintf(&b, "; tried %s", strings.Join(e.Tried, ", "))
@@ -253,7 +254,11 @@ func (a *authenticator) answer(text string, err error) (string, error) {
 func (a *authenticator) keyboardInteractive() ssh.AuthMethod {
 	a.rounds--
 	return ssh.KeyboardInteractive(func(name, instruction string, prompts []string, echos []bool) ([]string, error) {
-		intro := introduction(name, instruction)
+		intro := introduction(cut(name, maxPrompt), cut(instruction, maxPrompt))
+		if a.asked++; a.asked > maxRounds || len(prompts) > maxPrompts {
+			a.giveUp = errTooManyRounds
+			return nil, a.giveUp
+		}
 		if len(prompts) == 0 && intro != "" {
 			a.ask.Tell(Notice{a.hop.Name, NoticeInfo, intro})
 		}
@@ -261,7 +266,7 @@ func (a *authenticator) keyboardInteractive() ssh.AuthMethod {
 		for i, prompt := range prompts {
 			text, err := a.answer(a.ask.Ask(a.ctx, Question{
 				Hop: a.hop.Name, Kind: KindKeyboardInteractive, Intro: intro, Echo: echos[i],
-				Text: fmt.Sprintf("(%s@%s) %s", a.hop.Options.User, a.hop.Name, Clean(prompt)),
+				Text: fmt.Sprintf("(%s@%s) %s", a.hop.Options.User, a.hop.Name, Clean(cut(prompt, maxPrompt))),
 			}))
 			if err != nil {
 				return nil, err

@@ -168,12 +168,16 @@ func (c *Conn) HandleChannels(channelType string, f func(ssh.NewChannel)) {
 }
 
 func (c *Conn) serveChannels(in <-chan ssh.NewChannel) {
+	warned := false // once: the log is not the server's to fill
 	for ch := range in {
 		c.mu.Lock()
 		f := c.handlers[ch.ChannelType()]
 		c.mu.Unlock()
 		if f == nil {
-			c.log.Warn("server opened a channel nobody asked for", "type", fmt.Sprintf("%q", ch.ChannelType()))
+			if !warned {
+				warned = true
+				c.log.Warn("server opened a channel nobody asked for", "type", fmt.Sprintf("%q", cut(ch.ChannelType(), maxSaid)))
+			}
 			_ = ch.Reject(ssh.UnknownChannelType, "unknown channel type")
 			continue
 		}
@@ -183,8 +187,10 @@ func (c *Conn) serveChannels(in <-chan ssh.NewChannel) {
 
 // serveRequests answers the server's global requests, keepalives among them.
 func (c *Conn) serveRequests(in <-chan *ssh.Request) {
+	offered := false
 	for r := range in {
-		if r.Type == hostkey.RequestHostKeys {
+		if r.Type == hostkey.RequestHostKeys && !offered { // one offer, or each would wait for the one before
+			offered = true
 			offer := r.Payload
 			// It makes a request of its own, whose answer must not wait for us.
 			c.tasks.Go(func() { c.updateHostKeys(offer) })

@@ -51,12 +51,12 @@ func libraryError(err error) error {
 	}
 	if said, ok := strings.CutPrefix(text, "disconnect, reason "); ok {
 		_, said, _ = strings.Cut(said, ": ")
-		return &plainError{"the server disconnected: " + Clean(said), err}
+		return &plainError{"the server disconnected: " + inOneLine(said), err}
 	}
 	if damage := damaged(text); damage != "" {
 		return &CorruptionError{What: damage, Err: err}
 	}
-	return &plainError{strings.ReplaceAll(Clean(text), "\n", " "), err}
+	return &plainError{inOneLine(text), err}
 }
 
 // CorruptionError says that a packet was damaged on its way, or forged.

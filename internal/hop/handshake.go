@@ -65,6 +65,9 @@ type handshake struct {
 	dog  *watchdog
 	wire *wire
 	ssh  bool // the server has identified itself; the reader's own
+
+	banners int // their bytes so far
+
 	keys *keyChecker
 	auth *authenticator
 	set  *identity.Set
@@ -172,6 +175,9 @@ func (h *handshake) checkHostKey(name string, remote net.Addr, key ssh.PublicKey
 }
 
 func (h *handshake) banner(message string) error {
+	if h.banners += len(message); h.banners > maxBanners {
+		return errTooManyBanners
+	}
 	h.Asker.Tell(Notice{h.Hop.Name, NoticeBanner, message})
 	return nil
 }

@@ -74,7 +74,7 @@ func (e *OpenRefused) Error() string {
 func openError(err error) error {
 	var refused *ssh.OpenChannelError
 	if errors.As(err, &refused) {
-		return &OpenRefused{Reason: refused.Reason, Text: Clean(refused.Message)}
+		return &OpenRefused{Reason: refused.Reason, Text: Clean(cut(refused.Message, maxSaid))}
 	}
 	return fmt.Errorf("connection lost: %w", err)
 }

@@ -16,6 +16,7 @@ type watchdog struct {
 	mu      sync.Mutex
 	timer   *time.Timer
 	left    time.Duration
+	spent   time.Duration // on the server since the stage was entered
 	since   time.Time
 	paused  int
 	limit   time.Duration
@@ -30,7 +31,7 @@ func newWatchdog(expire func()) *watchdog { return &watchdog{expire: expire} }
 func (w *watchdog) enter(stage Stage, limit time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.stage, w.limit, w.left = stage, limit, limit
+	w.stage, w.limit, w.left, w.spent = stage, limit, limit, 0
 	w.arm()
 }
 
@@ -42,7 +43,8 @@ func (w *watchdog) name(stage Stage) {
 }
 
 // heard notes that the peer sent something: the identification is no longer
-// waited for, and an authentication has its whole bound again.
+// waited for, and an authentication has its whole bound again, unless the
+// server has used up maxRenewals of them.
 func (w *watchdog) heard() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -50,8 +52,17 @@ func (w *watchdog) heard() {
 	case StageBanner:
 		w.stage = StageKeyExchange
 	case StageAuthenticate:
-		w.left = w.limit
+		w.spend()
+		w.left = max(min(w.limit, maxRenewals*w.limit-w.spent), time.Millisecond)
 		w.arm()
+	}
+}
+
+// spend adds the time since the timer was started. The caller holds mu.
+func (w *watchdog) spend() {
+	if w.paused == 0 && !w.since.IsZero() {
+		w.spent += time.Since(w.since)
+		w.since = time.Now()
 	}
 }
 
@@ -82,9 +93,11 @@ func (w *watchdog) fire(stage Stage, limit time.Duration) {
 func (w *watchdog) pause() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.paused++; w.paused == 1 && w.timer != nil && w.timer.Stop() {
+	if w.paused == 0 && w.timer != nil && w.timer.Stop() {
 		w.left = max(w.left-time.Since(w.since), time.Millisecond)
+		w.spend()
 	}
+	w.paused++
 }
 
 func (w *watchdog) resume() {
