@@ -78,6 +78,12 @@ func (c *sshCommand) existingMaster(ctx context.Context) (*mux.Client, error) {
 // master that others find at its ControlPath: in the ssh face when ControlMaster
 // says so. A jump host's ControlPath belongs to connections of its own.
 func (c *sshCommand) settleControl() {
+	if c.face == faceSally && c.private {
+		for i := range c.route.Hops {
+			c.route.Hops[i].Options.Control.Path = ""
+		}
+		c.options.Control.Path = "" // --no-daemon: nobody shares it
+	}
 	if c.face != faceSSH {
 		return
 	}

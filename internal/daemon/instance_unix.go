@@ -34,7 +34,7 @@ func Listen(dir Dir, version string, idleExit time.Duration) (*Instance, error) 
 	if err := dir.Make(); err != nil {
 		return nil, err
 	}
-	held, err := tryLock(filepath.Join(string(dir), lockName))
+	held, err := dir.takeLock()
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +53,25 @@ func Listen(dir Dir, version string, idleExit time.Duration) (*Instance, error) 
 // keepLastWords has a crash written to the log: a daemon has nowhere else to
 // say what it died of.
 func keepLastWords(log *os.File) { _ = debug.SetCrashOutput(log, debug.CrashOptions{}) }
+
+// takeLock takes the lock of the one instance. A daemon that is ending has
+// closed its socket and still holds the lock: it is waited for.
+func (d Dir) takeLock() (*lock, error) {
+	for deadline := time.Now().Add(endingWait); ; {
+		held, err := tryLock(filepath.Join(string(d), lockName))
+		if !errors.Is(err, ErrRunning) || time.Now().After(deadline) {
+			return held, err
+		}
+		if conn, dialErr := net.Dial("unix", d.Socket()); dialErr == nil {
+			conn.Close()
+			return nil, err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// endingWait is how long a daemon that is ending is waited for.
+const endingWait = 8 * time.Second
 
 // listenSocket replaces whatever a dead daemon left at path: the lock says
 // that no live one listens there.

@@ -24,8 +24,20 @@ type identity struct {
 	BindAddress    string
 	BindInterface  string
 	Transport      sshconfig.Transport
-	HostKey        sshconfig.HostKey
+	HostKey        trust
 	Auth           authIdentity
+}
+
+// trust is whom we take the hop to be. How a new key is met does not matter
+// once it was, but a connection made without checking serves only those who
+// ask for none.
+type trust struct {
+	Alias                  string
+	UserFiles, GlobalFiles []string
+	Revoked                []string
+	Command                string
+	Unchecked              bool
+	LoopbackUnchecked      bool
 }
 
 // authIdentity leaves out the agent of the environment: which of several
@@ -62,7 +74,7 @@ func (r Route) Key() Key {
 func identify(o sshconfig.Options, first bool) identity {
 	id := identity{
 		User: o.User, HostName: o.HostName, Port: o.Port,
-		Transport: o.Transport, HostKey: o.HostKey,
+		Transport: o.Transport, HostKey: trustOf(o.HostKey),
 		Auth: authIdentity{
 			IdentityFiles: o.Auth.IdentityFiles, CertificateFiles: o.Auth.CertificateFiles,
 			IdentitiesOnly: o.Auth.IdentitiesOnly, Preferred: o.Auth.PreferredAuthentications,
@@ -78,6 +90,14 @@ func identify(o sshconfig.Options, first bool) identity {
 		id.AddressFamily = o.Connect.AddressFamily
 		id.BindAddress, id.BindInterface = o.Connect.BindAddress, o.Connect.BindInterface
 	}
-	id.HostKey.VisualHostKey, id.HostKey.FingerprintHash = false, ""
 	return id
+}
+
+func trustOf(o sshconfig.HostKey) trust {
+	return trust{
+		Alias: o.Alias, UserFiles: o.UserFiles, GlobalFiles: o.GlobalFiles,
+		Revoked: append([]string{o.RevokedHostKeys}, o.RevokedHostKeyFiles...), Command: o.KnownHostsCommand,
+		Unchecked:         o.StrictHostKeyChecking == "no",
+		LoopbackUnchecked: o.NoHostAuthenticationForLocalhost,
+	}
 }
