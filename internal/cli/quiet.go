@@ -36,7 +36,7 @@ func (v *verbCommand) quietUp(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	rt, ok := v.quietRoute(ctx, inv)
+	rt, ok := v.quietRoute(ctx, inv, inv.Overrides)
 	if !ok {
 		return nil
 	}
@@ -47,13 +47,37 @@ func (v *verbCommand) quietUp(ctx context.Context) error {
 	if inv.Action == sshargs.ActionControl {
 		return nil
 	}
-	result, err := v.ask(ctx, api.OpUp, rt, v.newPerson())
+	if others := slices.DeleteFunc(slices.Clone(inv.Overrides), restrictsLogin); len(others) < len(inv.Overrides) {
+		if usual, ok := v.quietRoute(ctx, inv, others); ok && v.quietly(ctx, usual, nil) {
+			return nil
+		}
+	}
+	v.quietly(ctx, rt, v.newPerson())
+	return nil
+}
+
+// quietly brings a route up and reports whether ssh can ride on it now. who
+// may be nil, to ask nobody.
+func (v *verbCommand) quietly(ctx context.Context, rt route.Route, who api.Person) bool {
+	result, err := v.ask(ctx, api.OpUp, rt, who)
 	v.voice.setLevel(levelFatal - 1)
 	if err != nil || !answers(ctx, result.Control) {
-		return nil
+		return false
 	}
 	v.code = exitOK
-	return nil
+	return true
+}
+
+// restrictsLogin picks the options by which Ansible and others rule out
+// methods that need a person. Where none is needed they would only make a
+// second connection to the same end.
+func restrictsLogin(o sshconfig.Override) bool {
+	switch strings.ToLower(o.Keyword) {
+	case "preferredauthentications", "passwordauthentication", "kbdinteractiveauthentication",
+		"challengeresponseauthentication", "numberofpasswordprompts":
+		return true
+	}
+	return false
 }
 
 // callingSSH is the command line of the ssh that runs us, through a shell
@@ -72,17 +96,20 @@ func callingSSH() (*sshargs.Invocation, bool) {
 
 // quietRoute resolves what ssh will connect to; false when it will not look
 // for a control socket, or wants what a shared connection does not give.
-func (v *verbCommand) quietRoute(ctx context.Context, inv *sshargs.Invocation) (route.Route, bool) {
+func (v *verbCommand) quietRoute(ctx context.Context, inv *sshargs.Invocation, overrides []sshconfig.Override) (route.Route, bool) {
 	files, err := v.loadConfig(inv.ConfigFile)
 	if err != nil {
 		return route.Route{}, false
 	}
 	rt, err := route.Resolve(ctx, files, sshconfig.Query{
-		Host: inv.Host, Overrides: inv.Overrides, Command: strings.Join(inv.Command, " "),
+		Host: inv.Host, Overrides: overrides, Command: strings.Join(inv.Command, " "),
 		StdioForward: inv.StdioForward != nil,
 	})
 	if err != nil {
 		return route.Route{}, false
+	}
+	for i := range rt.Hops { // a wish, which a server need not grant either
+		rt.Hops[i].Options.Transport.Compression = false
 	}
 	o := rt.Target().Options
 	tunnels := o.Session.Tunnel != "" && o.Session.Tunnel != "no"

@@ -193,7 +193,7 @@ func (v *verbCommand) upAll(ctx context.Context, routes []route.Route) error {
 }
 
 // ask makes a request about a route, starting the daemon if need be.
-func (v *verbCommand) ask(ctx context.Context, op api.Op, rt route.Route, who *person) (*api.Result, error) {
+func (v *verbCommand) ask(ctx context.Context, op api.Op, rt route.Route, who api.Person) (*api.Result, error) {
 	conn, err := v.needDaemon(ctx)
 	if err != nil {
 		return nil, err
