@@ -29,7 +29,7 @@ type OpenError struct {
 func (e *OpenError) Error() string {
 	var refused *ssh.OpenChannelError
 	if errors.As(e.Err, &refused) {
-		return fmt.Sprintf("open %s: %s: %q", e.Target, reasonName(refused.Reason), refused.Message)
+		return fmt.Sprintf("open %s: %s: %.500q", e.Target, reasonName(refused.Reason), refused.Message)
 	}
 	return fmt.Sprintf("open %s: %v", e.Target, e.Err)
 }

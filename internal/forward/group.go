@@ -16,9 +16,11 @@ type group struct {
 	ctx    context.Context // ends when the group is closed
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
+	max    int // what it runs at a time, 0 for no bound
 
 	// state: guarded by mu
 	mu     sync.Mutex
+	now    int // what it runs
 	open   map[io.Closer]struct{}
 	full   bool // nothing more is run
 	closed bool // and what there is has to end
@@ -34,11 +36,21 @@ func newGroup() *group {
 func (g *group) run(f func()) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.full {
+	if g.full || g.max > 0 && g.now >= g.max {
 		return false
 	}
-	g.wg.Go(f)
+	g.now++
+	g.wg.Go(func() {
+		defer g.ran()
+		f()
+	})
 	return true
+}
+
+func (g *group) ran() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.now--
 }
 
 // add makes the group close c when it is closed, at once if it is already.

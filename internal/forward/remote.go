@@ -47,6 +47,7 @@ type Incoming struct {
 // NewIncoming makes the registry of one connection.
 func NewIncoming(r Requester) *Incoming {
 	in := &Incoming{requester: r, waiting: newGroup()}
+	in.waiting.max = maxUndecided
 	in.changed = sync.NewCond(&in.mu)
 	return in
 }
@@ -105,6 +106,7 @@ func (in *Incoming) listen(ctx context.Context, spec sshconfig.ForwardSpec, opts
 		host: remoteBindHost(spec.ListenHost), port: spec.ListenPort,
 		conns: newGroup(), gone: make(chan struct{}),
 	}
+	r.conns.max = maxForwarded
 	// The first channel may come before the answer is seen: a forward with a
 	// known port is registered now; one without makes channels wait.
 	if r.chosenByServer() {
@@ -242,9 +244,16 @@ func (in *Incoming) Handle(nc ssh.NewChannel) {
 		return
 	}
 	if !in.waiting.run(func() { in.dispatch(nc, key) }) {
-		_ = nc.Reject(ssh.ConnectionFailed, "connection is closing")
+		_ = nc.Reject(ssh.ResourceShortage, "too many channels, or the connection is closing")
 	}
 }
+
+// What a server may have us do at a time, whatever it opens: it shares this
+// process, its memory and descriptors with the connections to other servers.
+const (
+	maxUndecided = 256  // channels that are being refused or looked up
+	maxForwarded = 1024 // connections of one remote forward
+)
 
 // forwardedKey says which listener a channel belongs to.
 type forwardedKey struct {
@@ -281,7 +290,7 @@ func (in *Incoming) dispatch(nc ssh.NewChannel, key forwardedKey) {
 		return
 	}
 	if !r.conns.run(func() { r.serve(nc, key.peer) }) {
-		_ = nc.Reject(ssh.Prohibited, "forward closed")
+		_ = nc.Reject(ssh.ResourceShortage, "forward closed, or too many connections")
 	}
 }
 

@@ -39,7 +39,7 @@ type OpenError struct {
 }
 
 func (e *OpenError) Error() string {
-	return fmt.Sprintf("open session: %s: %q", e.Reason, e.Text)
+	return fmt.Sprintf("open session: %s: %.500q", e.Reason, e.Text)
 }
 
 // Unwrap returns what the transport said.
