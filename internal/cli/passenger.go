@@ -158,6 +158,7 @@ func (c *sshCommand) sessionRequest(tty bool) *mux.SessionRequest {
 	r := &mux.SessionRequest{
 		TTY: tty, Subsystem: s.SessionType == "subsystem", EscapeChar: mux.NoEscapeChar,
 		Agent: c.options.Forward.Agent != "" && c.options.Forward.Agent != "no",
+		X11:   c.options.Forward.X11 && c.Getenv("DISPLAY") != "",
 		Term:  c.Getenv("TERM"), Command: c.command(), Env: c.sessionEnv(),
 	}
 	if tty && s.EscapeChar >= 0 {

@@ -113,7 +113,7 @@ func (v *verbCommand) quietRoute(ctx context.Context, inv *sshargs.Invocation, o
 	}
 	o := rt.Target().Options
 	tunnels := o.Session.Tunnel != "" && o.Session.Tunnel != "no"
-	return rt, attaches(o.Control, inv) && !tunnels && !o.Forward.X11
+	return rt, attaches(o.Control, inv) && !tunnels
 }
 
 // attaches reports whether ssh will look for a master at its ControlPath and

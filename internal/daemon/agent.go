@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -85,7 +86,10 @@ func (m *master) lendAgent(conn pool.Conn, stderr *os.File) (takeBack func(), le
 	if path == "" || l == nil {
 		return nothing, false
 	}
-	takeBack, err := l.agent.lend(path)
+	err := conn.MayForward()
+	if err == nil {
+		takeBack, err = l.agent.lend(path)
+	}
 	if err != nil {
 		sayTo(stderr, err)
 		return nothing, false
@@ -121,19 +125,31 @@ func (l *live) serveAgent(nc ssh.NewChannel) {
 	}
 	l.server.serving.Go(func() {
 		defer l.agent.exit()
-		if err := joinAgent(nc, path, l.conn.Done()); err != nil {
+		if err := joinAgent(nc, path, l.conn); err != nil {
 			l.server.log.Warn("agent forwarding", "hop", l.route.Target().Name, "reason", err)
 		}
 	})
 }
 
-// joinAgent carries one connection to the agent at path.
-func joinAgent(nc ssh.NewChannel, path string, ended <-chan struct{}) error {
+// bindTimeout bounds an agent's answer to the binding.
+const bindTimeout = 5 * time.Second
+
+// joinAgent carries one connection to the agent at path, which is told first
+// for which session it is: an agent that knows how then limits what its keys
+// are used for there.
+func joinAgent(nc ssh.NewChannel, path string, conn pool.Conn) error {
 	agent, err := net.Dial("unix", path)
 	if err != nil {
 		_ = nc.Reject(ssh.ConnectionFailed, "the agent cannot be reached")
 		return fmt.Errorf("reach the agent: %w", err)
 	}
+	_ = agent.SetDeadline(time.Now().Add(bindTimeout))
+	if err := conn.BindAgent(agent); err != nil {
+		_ = agent.Close()
+		_ = nc.Reject(ssh.ConnectionFailed, "the agent cannot be reached")
+		return err
+	}
+	_ = agent.SetDeadline(time.Time{})
 	ch, reqs, err := nc.Accept()
 	if err != nil {
 		_ = agent.Close()
@@ -144,7 +160,7 @@ func joinAgent(nc ssh.NewChannel, path string, ended <-chan struct{}) error {
 	defer close(done)
 	go func() {
 		select {
-		case <-ended:
+		case <-conn.Done():
 		case <-done:
 		}
 		_ = agent.Close()

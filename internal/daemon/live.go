@@ -22,6 +22,7 @@ type live struct {
 	incoming *forward.Incoming
 	stopped  chan struct{} // closed by stopListening
 	agent    lentAgent
+	displays lentDisplays
 
 	// state: guarded by mu
 	mu       sync.Mutex
@@ -53,6 +54,7 @@ func (s *Server) track(rt route.Route, conn pool.Conn) {
 		conn.HandleChannels(t, l.incoming.Handle)
 	}
 	conn.HandleChannels(agentChannel, l.serveAgent)
+	conn.HandleChannels(x11Channel, l.serveX11)
 	l.offerControl(rt)
 	s.mu.Lock()
 	s.lives[conn] = l

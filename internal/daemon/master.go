@@ -189,6 +189,9 @@ func (m *master) OpenForward(ctx context.Context, _ mux.Peer, f mux.Forward) (ui
 	if err != nil {
 		return 0, err
 	}
+	if err := lease.Conn().MayForward(); err != nil {
+		return 0, fmt.Errorf("%s: %w", lease.Route().Target(), err)
+	}
 	l := m.server.liveOf(lease.Conn())
 	if l == nil {
 		return 0, errEnded

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"time"
 
@@ -67,6 +68,13 @@ func (r *ridden) HandleChannels(channelType string, f func(ssh.NewChannel)) {
 	defer r.mu.Unlock()
 	r.handlers[channelType] = f
 }
+
+// MayForward is pool.Conn's: the master decides.
+func (r *ridden) MayForward() error { return nil }
+
+// BindAgent is pool.Conn's. What the binding is made of is the master's, and
+// does not come with proxy mode.
+func (r *ridden) BindAgent(io.ReadWriter) error { return nil }
 
 // Ping is pool.Conn's: it asks nothing.
 func (r *ridden) Ping(context.Context) (time.Duration, error) {

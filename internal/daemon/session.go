@@ -33,7 +33,7 @@ func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequ
 	if r.TTY {
 		req.PTY = newPTY(r.Term, fds[0])
 	}
-	s, leave, err := m.startSession(ctx, req, r.Agent, fds[2])
+	s, leave, err := m.startSession(ctx, req, r, fds[2])
 	if err != nil {
 		return nil, m.refuse(m.openFailure(err))
 	}
@@ -58,13 +58,16 @@ func (m *master) refuse(err error) error {
 }
 
 // startSession starts a session, once the server has room for one more.
-func (m *master) startSession(ctx context.Context, req session.Request, agent bool, stderr *os.File) (s *session.Session, leave func(), _ error) {
-	takeBack := func() {}
+func (m *master) startSession(ctx context.Context, req session.Request, r *mux.SessionRequest, stderr *os.File) (s *session.Session, leave func(), _ error) {
+	noAgent, noDisplay := func() {}, func() {}
+	takeBack := func() { noAgent(); noDisplay() }
 	release, err := m.lease.Seat(ctx, pool.Opening{
 		Open: func(conn pool.Conn) error {
-			req.AgentForward = false
-			if agent {
-				takeBack, req.AgentForward = m.lendAgent(conn, stderr)
+			if r.Agent {
+				noAgent, req.AgentForward = m.lendAgent(conn, stderr)
+			}
+			if r.X11 {
+				noDisplay, req.X11 = m.lendDisplay(ctx, conn, stderr)
 			}
 			ctx, opened := whileAlive(ctx, conn)
 			defer opened()
