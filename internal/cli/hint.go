@@ -32,6 +32,9 @@ func hopHint(e *api.Error) string {
 	case "resolve":
 		return "no \"Host " + e.Hop + "\" in your configuration names an address for it, or the name server does not know it"
 	case "open":
+		if strings.Contains(text, "forwarding is disabled: ") {
+			return "the jump host's key is not the known one; StrictHostKeyChecking no lets a command run there, and nothing go through"
+		}
 		if strings.Contains(text, "prohibited") {
 			return "the jump host does not let you through: its sshd needs AllowTcpForwarding yes, and PermitOpen must allow this address"
 		}

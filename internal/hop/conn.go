@@ -219,16 +219,6 @@ func (c *Conn) updateHostKeys(offer []byte) {
 	})
 }
 
-// MayForward is an error when the host key is not the known one and only
-// StrictHostKeyChecking no let the connection be made: as in ssh(1) nothing
-// may be forwarded over it then.
-func (c *Conn) MayForward() error {
-	if c.unsafe == nil {
-		return nil
-	}
-	return fmt.Errorf("forwarding is disabled: %w", c.unsafe)
-}
-
 // BindAgent binds a connection to an agent, which is to be forwarded over this
 // connection, so that the agent knows where requests come from. It must be the
 // first request there. An agent that does not know the extension goes on

@@ -1,6 +1,7 @@
 package hop
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -117,10 +118,37 @@ func TestChangedHostKeyWithoutChecking(t *testing.T) {
 	if err := c.MayForward(); err == nil || !strings.Contains(err.Error(), "forwarding is disabled") {
 		t.Errorf("MayForward says %v", err)
 	}
-	known, err := dialHop(t, s.hop(t), answers("x"))
-	if err == nil && known.MayForward() != nil {
-		t.Error("forwarding is disabled with the right key")
+	var changed *HostKeyError
+	for what, err := range forwardsOver(c) {
+		if !errors.Is(err, ErrMayNotForward) || !errors.As(err, &changed) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, err = Dial(ctx, Config{Hop: h, Via: c, ViaName: "jump", Asker: ask})
+	wantStage(t, err, StageOpen, " via jump: ", "forwarding is disabled: the key has changed")
+	known, err := dialHop(t, s.hop(t), answers("secret", "42"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range forwardsOver(known) {
+		if errors.Is(err, ErrMayNotForward) {
+			t.Errorf("%s with the right key: %v", what, err)
+		}
+	}
+}
+
+// forwardsOver asks for all that leads beyond a connection.
+func forwardsOver(c *Conn) map[string]error {
+	failures := map[string]error{}
+	for _, kind := range []string{"direct-tcpip", "direct-streamlocal@openssh.com", "tun@openssh.com"} {
+		_, _, failures[kind] = c.OpenChannel(kind, nil)
+	}
+	for _, name := range []string{"tcpip-forward", "streamlocal-forward@openssh.com"} {
+		_, _, failures[name] = c.SendRequest(name, true, nil)
+	}
+	return failures
 }
 
 func TestRevokedHostKey(t *testing.T) {

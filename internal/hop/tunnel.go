@@ -76,6 +76,9 @@ func openError(err error) error {
 	if errors.As(err, &refused) {
 		return &OpenRefused{Reason: refused.Reason, Text: Clean(cut(refused.Message, maxSaid))}
 	}
+	if errors.Is(err, ErrMayNotForward) {
+		return err
+	}
 	return fmt.Errorf("connection lost: %w", err)
 }
 

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -16,6 +17,8 @@ type Conn interface {
 	hop.Opener
 	SendRequest(name string, wantReply bool, payload []byte) (bool, []byte, error)
 	HandleChannels(channelType string, f func(ssh.NewChannel))
+	MayForward() error
+	BindAgent(agent io.ReadWriter) error
 	Ping(ctx context.Context) (time.Duration, error)
 	Bytes() (in, out int64)
 	Info() hop.Info

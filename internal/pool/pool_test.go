@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,8 @@ func (c *fakeConn) Ping(context.Context) (time.Duration, error) {
 }
 func (c *fakeConn) SendRequest(string, bool, []byte) (bool, []byte, error) { return true, nil, nil }
 func (c *fakeConn) HandleChannels(string, func(ssh.NewChannel))            {}
+func (c *fakeConn) MayForward() error                                      { return nil }
+func (c *fakeConn) BindAgent(io.ReadWriter) error                          { return nil }
 func (c *fakeConn) OpenChannel(string, []byte) (ssh.Channel, <-chan *ssh.Request, error) {
 	return nil, nil, errors.New("no channels here")
 }
