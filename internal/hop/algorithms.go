@@ -56,6 +56,11 @@ func unsupported(configured, supported []string) []string {
 	return slices.DeleteFunc(slices.Clone(configured), func(name string) bool { return slices.Contains(supported, name) })
 }
 
+// minRekeyBytes is the least volume between key exchanges. The library counts
+// from the first byte on, while OpenSSH's server makes no new keys before it
+// has authenticated the user: what that takes must fit.
+const minRekeyBytes = 16 << 10
+
 // transportConfig fills the library's lists from the options.
 func transportConfig(o sshconfig.Transport) (ssh.Config, error) {
 	var c ssh.Config
@@ -74,7 +79,7 @@ func transportConfig(o sshconfig.Transport) (ssh.Config, error) {
 		return c, err
 	}
 	if o.RekeyBytes > 0 {
-		c.RekeyThreshold = max(o.RekeyBytes, 256)
+		c.RekeyThreshold = max(o.RekeyBytes, minRekeyBytes)
 	}
 	return c, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 )
 
 // Streams are the local ends of a session. Run cancels those that are a
@@ -77,10 +78,17 @@ func (r *run) start() {
 	go func() { r.copyInput(); close(r.inputDone) }()
 }
 
+// statusWait is how long a server may take, once both directions have ended, to
+// tell how the program ended. OpenSSH closes at once, which its own server
+// bears; one that answers a close with a close, as golang.org/x/crypto/ssh does,
+// has no way to send the status any more.
+const statusWait = 5 * time.Second
+
 // wait returns when the channel is closed and the output is written, or with
 // the reason why ctx ended.
 func (r *run) wait(ctx context.Context) error {
-	input, output, deaf, ended := r.inputDone, r.outputDone, r.s.deaf, r.s.ended
+	input, output, deaf, told, ended := r.inputDone, r.outputDone, r.s.deaf, r.s.told, r.s.ended
+	var patience <-chan time.Time
 	for output != nil || ended != nil {
 		select {
 		case <-ctx.Done():
@@ -92,14 +100,22 @@ func (r *run) wait(ctx context.Context) error {
 			input = nil
 		case <-output:
 			output = nil
+		case <-told:
+			told = nil
+		case <-patience:
+			r.s.Close()
 		case <-ended:
 			ended = nil
 			r.in.stop()
 		}
-		if input == nil && output == nil {
+		switch {
+		case input != nil || output != nil:
+		case told == nil:
 			// Both directions have ended: RFC 4254 §5.3 leaves it to
 			// either side to close.
 			r.s.Close()
+		case patience == nil:
+			patience = time.After(statusWait)
 		}
 	}
 	return nil

@@ -33,6 +33,7 @@ type Session struct {
 	refused chan *RefusedError // closed at the end of starting
 	running chan struct{}      // closed when the command was accepted
 	deaf    chan struct{}      // closed when the remote program stopped reading
+	told    chan struct{}      // closed when the server told how the program ended
 	ended   chan struct{}      // closed when the channel is closed
 	done    chan struct{}      // closed when no goroutine is left
 
@@ -73,6 +74,7 @@ func Start(ctx context.Context, o Opener, r Request) (*Session, error) {
 		refused: make(chan *RefusedError, len(messages)),
 		running: make(chan struct{}),
 		deaf:    make(chan struct{}),
+		told:    make(chan struct{}),
 		ended:   make(chan struct{}),
 		done:    make(chan struct{}),
 		exit:    Exit{Lost: true},
@@ -196,17 +198,23 @@ func (s *Session) handle(r *ssh.Request) {
 			s.mu.Lock()
 			s.exit = e
 			s.mu.Unlock()
+			closeOnce(s.told)
 		}
 	case "eow@openssh.com":
 		known = true
-		select {
-		case <-s.deaf:
-		default:
-			close(s.deaf)
-		}
+		closeOnce(s.deaf)
 	}
 	// keepalive@openssh.com is refused by stock clients too; any answer will do.
 	r.Reply(known, nil)
+}
+
+// closeOnce closes c unless it is; only serve's goroutine does.
+func closeOnce(c chan struct{}) {
+	select {
+	case <-c:
+	default:
+		close(c)
+	}
 }
 
 // Refused yields the requests that the server refused while the session goes

@@ -279,6 +279,21 @@ func TestClientCloses(t *testing.T) {
 	}
 }
 
+// A server may tell the status after both ends of file, and many cannot any
+// more once they were sent a close.
+func TestStatusAfterEnds(t *testing.T) {
+	c := dialPeer(t, accepting(func(p *peer) {
+		p.next(t, true)
+		p.CloseWrite()
+		io.Copy(io.Discard, p)
+		p.SendRequest("keepalive@openssh.com", true, nil) // the client has seen both ends
+		p.exitStatus(3)
+	}))
+	if got := do(t, c, Request{Command: "x"}, nil); got.exit.Status != 3 || got.exit.Lost {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestConnectionLost(t *testing.T) {
 	entered := make(chan struct{})
 	hold := make(chan struct{})
