@@ -78,8 +78,14 @@ func describeMaster(m api.Master) string {
 	parts := []string{fmt.Sprintf("%s (%s@%s)", m.Hop, m.User, m.Addr), m.State}
 	if m.State != "dialling" {
 		parts[1] += " " + shortDuration(time.Since(m.Since))
-		if m.Sessions > 0 {
+		switch {
+		case m.SessionLimit > 0:
+			parts = append(parts, fmt.Sprintf("%s of %d", plural(m.Sessions, "session"), m.SessionLimit))
+		case m.Sessions > 0:
 			parts = append(parts, plural(m.Sessions, "session"))
+		}
+		if m.Sibling {
+			parts = append(parts, "second connection")
 		}
 		if m.Idle != nil {
 			parts = append(parts, "idle "+shortDuration(time.Duration(*m.Idle)*time.Second))
