@@ -178,7 +178,7 @@ func TestRekeyByVolume(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 600 {
+	for range 2000 {
 		if _, err := c.Ping(context.Background()); err != nil {
 			t.Fatal(err)
 		}
