@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"sallyport/internal/api"
 	"sallyport/internal/mux"
 	"sallyport/internal/sshtest"
@@ -363,5 +365,65 @@ func TestEvilServerOpensAgentChannels(t *testing.T) {
 	a.exit()
 	if !a.enter() || a.enter() {
 		t.Error("a channel that ends makes room for one")
+	}
+}
+
+// unread is a channel of a server that does not get what it wants.
+type unread struct {
+	ssh.NewChannel
+	refused int
+}
+
+func (c *unread) Reject(ssh.RejectionReason, string) error { c.refused++; return nil }
+
+// TestEvilServerOpensDisplays that nobody forwards, or too often.
+func TestEvilServerOpensDisplays(t *testing.T) {
+	t.Parallel()
+	l := &live{}
+	c := &unread{}
+	l.serveX11(c) // Accept would panic
+	l.serveAgent(c)
+	if c.refused != 2 {
+		t.Errorf("refused %d", c.refused)
+	}
+	_, takeBack := l.displays.lend(&display{})
+	for range maxX11Clients {
+		if !l.displays.enter() {
+			t.Fatal("refused an honest client")
+		}
+	}
+	l.serveX11(c)
+	if c.refused != 3 {
+		t.Error("one too many was let in")
+	}
+	l.displays.exit()
+	takeBack()
+	if l.displays.enter() {
+		t.Error("let in once no display was forwarded")
+	}
+}
+
+// TestEvilX11Greeting is not what an X client says, or shows a cookie that is
+// nobody's.
+func TestEvilX11Greeting(t *testing.T) {
+	t.Parallel()
+	good := "l\x00\x0b\x00\x00\x00\x12\x00\x10\x00\x00\x00" + x11Protocol + "\x00\x00" + strings.Repeat("c", x11CookieLen)
+	if greeting, at, err := readX11Greeting(strings.NewReader(good + "more")); err != nil || string(greeting) != good || string(greeting[at:]) != strings.Repeat("c", x11CookieLen) {
+		t.Errorf("%q, %d, %v", greeting, at, err)
+	}
+	for _, evil := range []string{
+		"", "l", "G" + good[1:], good[:len(good)-1],
+		strings.Replace(good, "\x12\x00", "\xff\xff", 1), strings.Replace(good, "\x10\x00\x00\x00", "\xff\xff\x00\x00", 1),
+		strings.Replace(good, "MIT", "XDM", 1), "B" + good[1:],
+	} {
+		if greeting, _, err := readX11Greeting(strings.NewReader(evil)); err == nil {
+			t.Errorf("%q: took %q", evil, greeting)
+		}
+	}
+	var l lentDisplays
+	_, takeBack := l.lend(&display{})
+	defer takeBack()
+	if l.find(make([]byte, x11CookieLen)) != nil || l.find(nil) != nil {
+		t.Error("found a display with a cookie of nobody's")
 	}
 }

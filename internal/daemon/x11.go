@@ -42,6 +42,7 @@ const (
 	xauthTimeout  = 10 * time.Second // for a run of xauth
 	x11Greeting   = time.Minute      // for an X client's first message
 	x11GraceAfter = time.Minute      // what an untrusted cookie outlives its use, as ssh(1) has it
+	maxX11Clients = 256              // at a time, on a connection
 )
 
 // lentDisplays are the displays that sessions of a connection forward. Each
@@ -50,6 +51,25 @@ const (
 type lentDisplays struct {
 	mu     sync.Mutex
 	byFake map[[x11CookieLen]byte]*display
+	open   int // channels that the server has open
+}
+
+// enter counts a channel that the server opens; false when no session forwards
+// a display, or for one too many.
+func (l *lentDisplays) enter() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.byFake) == 0 || l.open >= maxX11Clients {
+		return false
+	}
+	l.open++
+	return true
+}
+
+func (l *lentDisplays) exit() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open--
 }
 
 // display is somebody's X server and what lets us in there.
@@ -106,6 +126,12 @@ func (m *master) lendDisplay(ctx context.Context, conn pool.Conn, stderr *os.Fil
 		return nothing, nil
 	}
 	fake, takeBack := l.displays.lend(d)
+	if o := m.route.Target().Options.Forward; !o.X11Trusted && o.X11Timeout > 0 {
+		// ssh_config(5), ForwardX11Timeout: later connections are refused.
+		late := time.AfterFunc(o.X11Timeout, takeBack)
+		end := takeBack
+		takeBack = func() { late.Stop(); end() }
+	}
 	return takeBack, &session.X11{Protocol: x11Protocol, Cookie: fake, Screen: d.screen}
 }
 
@@ -188,9 +214,15 @@ func xauthCookie(ctx context.Context, name string, o sshconfig.Options, origin h
 }
 
 // serveX11 joins a channel that the server opened to the display that its X
-// client means. It does not block.
+// client means. A refusal may wait for a server that does not read, as in
+// serveAgent.
 func (l *live) serveX11(nc ssh.NewChannel) {
+	if !l.displays.enter() {
+		_ = nc.Reject(ssh.Prohibited, "no display is forwarded, or too many clients")
+		return
+	}
 	l.server.serving.Go(func() {
+		defer l.displays.exit()
 		ch, reqs, err := nc.Accept()
 		if err != nil {
 			return
