@@ -67,7 +67,14 @@ func notifySuspend(c chan<- os.Signal) { signal.Notify(c, syscall.SIGTSTP) }
 
 // stopSelf stops this process's group, as Ctrl-Z would; it returns when the
 // shell continues it.
-func stopSelf() { _ = syscall.Kill(0, syscall.SIGSTOP) }
+func stopSelf() {
+	continued := make(chan os.Signal, 1)
+	signal.Notify(continued, syscall.SIGCONT)
+	defer signal.Stop(continued)
+	if syscall.Kill(0, syscall.SIGSTOP) == nil {
+		<-continued // another thread may take the stop while this one runs on
+	}
+}
 
 // keepOwner gives a file the owner of another, where that is allowed.
 func keepOwner(f *os.File, of os.FileInfo) {
