@@ -111,9 +111,12 @@ func (h *handshake) config() (*ssh.ClientConfig, error) {
 	h.keys = &keyChecker{ctx: h.ctx, hop: h.Hop, store: store, host: host, ask: asker, log: h.log}
 	h.auth = newAuthenticator(h.ctx, h.Hop, asker, h.log, h.openIdentities)
 	h.auth.written = h.wire.out.Load
+	h.dog.name(StageHostKey) // KnownHostsCommand runs, while the server may speak already
 	if h.hostKeyAlgorithms, err = h.orderHostKeys(store, host); err != nil {
+		h.keys.err = err
 		return nil, err
 	}
+	h.dog.name(StageBanner)
 	h.wire.heard = h.heard
 	return &ssh.ClientConfig{
 		Config:            transport,

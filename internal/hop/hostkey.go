@@ -74,7 +74,7 @@ type keyChecker struct {
 func newStore(o sshconfig.HostKey, command func(context.Context, string, ssh.PublicKey) ([]byte, error)) *hostkey.Store {
 	return hostkey.New(hostkey.Config{
 		UserFiles: o.UserFiles, GlobalFiles: o.GlobalFiles,
-		RevokedFile:           o.RevokedHostKeys,
+		RevokedFiles:          o.RevokedHostKeys,
 		Command:               command,
 		Hash:                  o.HashKnownHosts,
 		CASignatureAlgorithms: o.CASignatureAlgorithms,

@@ -130,7 +130,7 @@ var silence = map[Stage]string{
 	StageOpen:         "no answer to the channel request",
 	StageBanner:       "connected, but the server said nothing",
 	StageKeyExchange:  "no answer in the key exchange",
-	StageHostKey:      "no answer in the key exchange",
+	StageHostKey:      "the host key's check did not end",
 	StageAuthenticate: "no answer to authentication",
 	StageAlive:        "no answer to keepalive",
 }

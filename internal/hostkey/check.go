@@ -62,7 +62,7 @@ func (s *Store) scanCommand(ctx context.Context, reason string, key ssh.PublicKe
 	}
 	out, err := s.cfg.Command(ctx, reason, key)
 	if err != nil {
-		return fmt.Errorf("run KnownHostsCommand for %s: %w", reason, err)
+		return fmt.Errorf("look up %s: %w", reason, err)
 	}
 	from := entry{Line: Line{File: commandTag + reason}, command: true}
 	scan(string(out), from, lookups...)
@@ -148,7 +148,7 @@ func judge(entries []entry, key ssh.PublicKey) (Status, []entry) {
 
 // Check says what is known of h and key, which may be a host certificate. An
 // error means that no verdict can be given and the key must not be accepted:
-// a RevokedFile or KnownHostsCommand that fails, *KeyTooSmallError, or
+// one of RevokedFiles or a KnownHostsCommand that fails, *KeyTooSmallError, or
 // ErrBadCertificate. sshconnect.c: verify_host_key, check_host_key.
 func (s *Store) Check(ctx context.Context, h Host, key ssh.PublicKey) (Verdict, error) {
 	if bits := rsaBits(key); bits != 0 && bits < s.cfg.RequiredRSASize {
@@ -159,11 +159,8 @@ func (s *Store) Check(ctx context.Context, h Host, key ssh.PublicKey) (Verdict, 
 			return Verdict{}, err
 		}
 	}
-	if s.cfg.RevokedFile != "" {
-		v, err := s.checkRevokedFile(key)
-		if err != nil || v.Status == Revoked {
-			return v, err
-		}
+	if v, err := s.checkRevokedFiles(key); err != nil || v.Status == Revoked {
+		return v, err
 	}
 	n, err := s.load(ctx, h, key)
 	if err != nil {

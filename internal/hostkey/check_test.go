@@ -201,10 +201,10 @@ func TestErrorsLeaveNoVerdict(t *testing.T) {
 		is  func(error) bool
 	}{
 		"command":           {Config{UserFiles: user, Command: fails}, "ed", func(err error) bool { return errors.Is(err, broken) }},
-		"no revoked file":   {Config{UserFiles: user, RevokedFile: dir + "/none"}, "ed", func(err error) bool { return errors.Is(err, fs.ErrNotExist) }},
-		"revoked directory": {Config{UserFiles: user, RevokedFile: dir}, "ed", func(err error) bool { return err != nil }},
-		"bad KRL":           {Config{UserFiles: user, RevokedFile: cut}, "ed", func(err error) bool { return strings.Contains(err.Error(), "section 9") }},
-		"bad revoked list":  {Config{UserFiles: user, RevokedFile: known}, "ed", func(err error) bool { return strings.Contains(err.Error(), "line 1") }},
+		"no revoked file":   {Config{UserFiles: user, RevokedFiles: []string{dir + "/none"}}, "ed", func(err error) bool { return errors.Is(err, fs.ErrNotExist) }},
+		"revoked directory": {Config{UserFiles: user, RevokedFiles: []string{dir}}, "ed", func(err error) bool { return err != nil }},
+		"bad KRL":           {Config{UserFiles: user, RevokedFiles: []string{cut}}, "ed", func(err error) bool { return strings.Contains(err.Error(), "section 9") }},
+		"bad revoked list":  {Config{UserFiles: user, RevokedFiles: []string{known}}, "ed", func(err error) bool { return strings.Contains(err.Error(), "line 1") }},
 		"RSA too small":     {Config{UserFiles: user, RequiredRSASize: 2049}, "rsa", func(err error) bool { return errors.As(err, &small) && small.Bits == 2048 }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -276,7 +276,7 @@ func TestRevokedByFile(t *testing.T) {
 	krl := filepath.Join(dir, "krl")
 	mustKeygen(t, "-k", "-f", krl, pubFile("ed"))
 	for file, line := range map[string]int{list: 3, krl: 0} {
-		v, err := New(Config{RevokedFile: file}).Check(t.Context(), Host{Name: "h"}, pub(t, "ed"))
+		v, err := New(Config{RevokedFiles: []string{file}}).Check(t.Context(), Host{Name: "h"}, pub(t, "ed"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -284,7 +284,15 @@ func TestRevokedByFile(t *testing.T) {
 			t.Errorf("%+v", v)
 		}
 	}
-	v, err := New(Config{RevokedFile: os.DevNull}).Check(t.Context(), Host{Name: "h"}, pub(t, "ed"))
+	none := writeFile(t, filepath.Join(dir, "none"), "# nothing\n")
+	v, err := New(Config{RevokedFiles: []string{none, krl}}).Check(t.Context(), Host{Name: "h"}, pub(t, "ed"))
+	if err != nil || v.Status != Revoked || v.Matches[0].File != krl {
+		t.Errorf("the second file: %+v, %v", v, err)
+	}
+	if _, err := New(Config{RevokedFiles: []string{none, dir + "/missing"}}).Check(t.Context(), Host{Name: "h"}, pub(t, "ed")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the second file is missing: %v", err)
+	}
+	v, err = New(Config{RevokedFiles: []string{os.DevNull}}).Check(t.Context(), Host{Name: "h"}, pub(t, "ed"))
 	if err != nil || v.Status != Unknown {
 		t.Errorf("empty file: %+v, %v", v, err)
 	}

@@ -109,8 +109,9 @@ func (tr trial) run(t *testing.T) Verdict {
 		h = Host{Name: tr.alias}
 	}
 	if tr.revoked != "" {
-		cfg.RevokedFile = writeFile(t, filepath.Join(dir, "revoked"), tr.revoked)
-		args = append(args, "-oRevokedHostKeys="+cfg.RevokedFile)
+		file := writeFile(t, filepath.Join(dir, "revoked"), tr.revoked)
+		cfg.RevokedFiles = []string{file}
+		args = append(args, "-oRevokedHostKeys="+file)
 	}
 	if tr.command != "" {
 		path := writeFile(t, filepath.Join(dir, "command"), tr.command)

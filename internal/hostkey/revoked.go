@@ -8,11 +8,20 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// checkRevokedFile looks key up in RevokedHostKeys. What cannot be read or
-// parsed is an error: nothing is known to be good then.
+// checkRevokedFiles looks key up in every file of RevokedHostKeys.
+func (s *Store) checkRevokedFiles(key ssh.PublicKey) (Verdict, error) {
+	for _, path := range s.cfg.RevokedFiles {
+		if v, err := checkRevokedFile(path, key); err != nil || v.Status == Revoked {
+			return v, err
+		}
+	}
+	return Verdict{}, nil
+}
+
+// checkRevokedFile looks key up in one of them. What cannot be read or parsed
+// is an error: nothing is known to be good then.
 // authfile.c: sshkey_check_revoked.
-func (s *Store) checkRevokedFile(key ssh.PublicKey) (Verdict, error) {
-	path := s.cfg.RevokedFile
+func checkRevokedFile(path string, key ssh.PublicKey) (Verdict, error) {
 	data, err := readFile(path)
 	if err != nil {
 		return Verdict{}, fmt.Errorf("check RevokedHostKeys: %w", err)

@@ -25,9 +25,9 @@ type Config struct {
 	// UserFiles and GlobalFiles are the known_hosts files, absolute, in order.
 	// One that cannot be read counts as empty, as in OpenSSH.
 	UserFiles, GlobalFiles []string
-	// RevokedFile is RevokedHostKeys: public keys one a line, or a KRL; ""
-	// for none. When it cannot be read, every check fails.
-	RevokedFile string
+	// RevokedFiles are those of RevokedHostKeys: public keys one a line, or a
+	// KRL. When one of them cannot be read, every check fails.
+	RevokedFiles []string
 	// Command runs KnownHostsCommand for one of the Reason constants and
 	// returns what it printed; nil for none. key is nil for ReasonOrder. An
 	// error (also an exit status that is not 0) makes the check fail.

@@ -96,7 +96,7 @@ func identify(o sshconfig.Options, first bool) identity {
 func trustOf(o sshconfig.HostKey) trust {
 	return trust{
 		Alias: o.Alias, UserFiles: o.UserFiles, GlobalFiles: o.GlobalFiles,
-		Revoked: append([]string{o.RevokedHostKeys}, o.RevokedHostKeyFiles...), Command: o.KnownHostsCommand,
+		Revoked: o.RevokedHostKeys, Command: o.KnownHostsCommand,
 		Unchecked:         o.StrictHostKeyChecking == "no",
 		LoopbackUnchecked: o.NoHostAuthenticationForLocalhost,
 	}

@@ -109,9 +109,8 @@ type HostKey struct {
 	// KnownHostsCommand has the tokens that are known before the key
 	// exchange expanded only when it is run: it is kept unexpanded here.
 	KnownHostsCommand string
-	RevokedHostKeys   string // file, "" for none
-	// RevokedHostKeyFiles are all of them: OpenSSH takes several from 10.0 on.
-	RevokedHostKeyFiles   []string
+	// RevokedHostKeys are files: OpenSSH takes several from 10.0 on.
+	RevokedHostKeys       []string
 	CASignatureAlgorithms []string
 	RequiredRSASize       int
 	UpdateHostKeys        string // "yes", "no" or "ask"

@@ -128,7 +128,7 @@ func TestOptionsAreTyped(t *testing.T) {
 		{"Strict", r.HostKey.StrictHostKeyChecking, "no"},
 		{"UserFiles", r.HostKey.UserFiles, []string{"/home/me/kh/box.example.org"}},
 		{"GlobalFiles", r.HostKey.GlobalFiles, []string{"/home/me/g"}},
-		{"Revoked", r.HostKey.RevokedHostKeyFiles, []string{"/home/me/revoked", "/r2"}},
+		{"Revoked", r.HostKey.RevokedHostKeys, []string{"/home/me/revoked", "/r2"}},
 		{"IdentityFiles", r.Auth.IdentityFiles, []string{"/home/me/.ssh/ann"}},
 		{"IdentityFilesSet", r.Auth.IdentityFilesSet, true},
 		{"CertificateFiles", r.Auth.CertificateFiles, []string{"/home/ann/cert"}},

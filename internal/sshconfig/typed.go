@@ -108,10 +108,7 @@ func (f *final) hostKeyOptions(o *Options) error {
 	if err != nil {
 		return err
 	}
-	o.HostKey.RevokedHostKeyFiles = revoked
-	if len(revoked) > 0 {
-		o.HostKey.RevokedHostKeys = revoked[0]
-	}
+	o.HostKey.RevokedHostKeys = revoked
 	return nil
 }
 
