@@ -215,3 +215,13 @@ func TestOwnMasterIsTrusted(t *testing.T) {
 		t.Error("nobody is trusted")
 	}
 }
+
+// TestEvilMasterNamesItsProcess so that a signal would go to many.
+func TestEvilMasterNamesItsProcess(t *testing.T) {
+	t.Parallel()
+	for pid, want := range map[uint32]bool{0: false, 1: false, 2: true, 1<<31 - 1: true, 1 << 31: false, 1<<32 - 1: false} {
+		if got := isProcess(int(pid)); got != want {
+			t.Errorf("process %d: %v", pid, got)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -182,10 +183,14 @@ func (c *sshCommand) sessionEnv() []string {
 	return append(env, c.options.Session.SetEnv...) // the last one of a name wins
 }
 
+// isProcess tells the number of one process, which a master told us, from what
+// kill(2) takes for a group or for every process there is: it has 32 bits.
+func isProcess(pid int) bool { return pid > 1 && pid <= math.MaxInt32 }
+
 // watchWindow relays changes of the terminal's size until it is stopped. A
 // master in our own process has the signal already.
 func (c *sshCommand) watchWindow(pid int) (stop func()) {
-	if pid == os.Getpid() {
+	if pid == os.Getpid() || !isProcess(pid) {
 		return func() {}
 	}
 	changes := make(chan os.Signal, 1)
