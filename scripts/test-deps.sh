@@ -18,6 +18,11 @@ pam_oath.so libpam-oath
 useradd passwd
 setpriv util-linux
 script bsdutils
+dropbear dropbear-bin
+dropbearkey dropbear-bin
+tinysshd tinysshd
+unshare util-linux
+mount mount
 '
 
 have() {

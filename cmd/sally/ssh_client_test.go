@@ -71,6 +71,9 @@ func newClient(t testing.TB, path string) *client {
 	return c
 }
 
+// ours says whether it is the program under test.
+func (c *client) ours() bool { return filepath.Dir(c.path) == filepath.Dir(program) }
+
 // use gives the client the configuration of a chain, with more lines before
 // it, where they win.
 func (c *client) use(chain *sshtest.Chain, lines ...string) {
