@@ -1,6 +1,7 @@
 package hop
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -259,5 +260,27 @@ func TestKeySwappedInRekey(t *testing.T) {
 	}
 	if err := c.check("", nil, other); err == nil || !strings.Contains(err.Error(), "changed its host key") {
 		t.Errorf("%v", err)
+	}
+}
+
+// parrot gives the same answer to every question.
+type parrot struct{ *person }
+
+func (p parrot) Ask(ctx context.Context, q Question) (string, error) {
+	_, _ = p.person.Ask(ctx, q)
+	return "what?", nil
+}
+
+// TestAskpassThatDoesNotUnderstand is not asked for ever.
+func TestAskpassThatDoesNotUnderstand(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, nil)
+	h := testHop(t, s.addr)
+	h.Options.HostKey.StrictHostKeyChecking = "ask"
+	who := parrot{answers()}
+	_, err := dialHop(t, h, who)
+	wantStage(t, err, StageHostKey, errNotConfirmed.Error())
+	if n := len(who.asked); n != maxConfirms {
+		t.Errorf("asked %d times", n)
 	}
 }

@@ -285,9 +285,13 @@ const maxOtherNames = 8
 
 var errNotConfirmed = errors.New("its key was not accepted")
 
+// maxConfirms bounds how often one question is asked: a program that answers
+// (SSH_ASKPASS) would say the same for ever.
+const maxConfirms = 10
+
 // confirm asks until the answer is yes, the fingerprint, or no.
 func (c *keyChecker) confirm(q Question, fingerprint string) error {
-	for {
+	for range maxConfirms {
 		answer, err := c.ask.Ask(c.ctx, q)
 		if err != nil {
 			return fmt.Errorf("nobody confirmed its key: %w", err)
@@ -303,4 +307,5 @@ func (c *keyChecker) confirm(q Question, fingerprint string) error {
 			q.Text = "Please type 'yes', 'no' or the fingerprint: "
 		}
 	}
+	return errNotConfirmed
 }
