@@ -1,6 +1,6 @@
 # See CONTRIBUTING.md. "make test" is what CI runs.
 
-.PHONY: build test test-deps lint race regress regress-quick fuzz clean
+.PHONY: build test test-deps lint race regress regress-quick regress-sides fuzz clean
 
 build:
 	go build -trimpath -o bin/sally ./cmd/sally
@@ -34,6 +34,17 @@ regress-quick: test-deps bin/ssh
 
 regress: test-deps bin/ssh
 	timeout 3600 scripts/openssh-regress.sh -j 2 -l openssh-regress-logs/all bin/ssh $(TESTS)
+
+# The multiplexing tests with only one side ours: a stock client on our
+# master, and our client on a stock master.
+SIDES = multiplex forwarding dynamic-forward forward-control
+regress-sides: test-deps bin/ssh
+	mkdir -p bin/sides/client bin/sides/master
+	scripts/ssh-sides.sh $(CURDIR)/bin/ssh $$(command -v ssh) > bin/sides/master/ssh
+	scripts/ssh-sides.sh $$(command -v ssh) $(CURDIR)/bin/ssh > bin/sides/client/ssh
+	chmod +x bin/sides/*/ssh
+	timeout 1500 scripts/openssh-regress.sh -j 2 -q -l openssh-regress-logs/master bin/sides/master/ssh $(SIDES)
+	timeout 1500 scripts/openssh-regress.sh -j 2 -q -l openssh-regress-logs/client bin/sides/client/ssh $(SIDES)
 
 # FUZZTIME=10m make fuzz: every fuzz target in turn.
 FUZZTIME ?= 30s
