@@ -116,17 +116,29 @@ type Master struct {
 	SessionLimit int  `json:"session_limit,omitempty"`
 	Sibling      bool `json:"sibling,omitempty"`
 	// Control is the control socket that other ssh clients find, "" for none.
-	Control  string   `json:"control_path,omitempty"`
-	Held     []Holder `json:"held"`
-	Idle     *int64   `json:"idle_seconds,omitempty"`
-	Expires  *int64   `json:"expires_in_seconds,omitempty"`
-	BytesIn  int64    `json:"bytes_in"`
-	BytesOut int64    `json:"bytes_out"`
-	Server   string   `json:"server_version,omitempty"`
-	HostKey  string   `json:"host_key,omitempty"`
-	Auth     string   `json:"auth_method,omitempty"`
-	Cipher   string   `json:"cipher,omitempty"`
-	Kex      string   `json:"key_exchange,omitempty"`
+	Control string   `json:"control_path,omitempty"`
+	Held    []Holder `json:"held"`
+	// Forwards are those that listen now.
+	Forwards []Forward `json:"forwards"`
+	Idle     *int64    `json:"idle_seconds,omitempty"`
+	Expires  *int64    `json:"expires_in_seconds,omitempty"`
+	BytesIn  int64     `json:"bytes_in"`
+	BytesOut int64     `json:"bytes_out"`
+	Server   string    `json:"server_version,omitempty"`
+	HostKey  string    `json:"host_key,omitempty"`
+	Auth     string    `json:"auth_method,omitempty"`
+	Cipher   string    `json:"cipher,omitempty"`
+	Kex      string    `json:"key_exchange,omitempty"`
+}
+
+// Forward is a forward of a live connection.
+type Forward struct {
+	Kind string `json:"kind"` // "local", "remote" or "dynamic"
+	// Listen is a port, host:port or a socket's path, here or, for a remote
+	// forward, there.
+	Listen string `json:"listen"`
+	// Target is where connections go, "" when each says so itself (SOCKS).
+	Target string `json:"target,omitempty"`
 }
 
 // Holder is somebody's hold on a master.

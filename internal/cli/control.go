@@ -224,7 +224,7 @@ func (c *sshCommand) controlForwards(ctx context.Context, client *mux.Client, op
 		}
 		port, err := client.OpenForward(ctx, f)
 		if err != nil {
-			return 0, err
+			return 0, inOneVoice(err)
 		}
 		if f.Kind == mux.ForwardRemote && f.ListenPath == "" && f.ListenPort == 0 {
 			fmt.Fprintf(c.Stdout, "%d\n", port)

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"sallyport/internal/mux"
 	"sallyport/internal/sshconfig"
@@ -19,7 +21,7 @@ func (c *sshCommand) forwards(ctx context.Context, client *mux.Client) error {
 	for _, want := range configuredForwards(f) {
 		port, err := client.OpenForward(ctx, want)
 		if err != nil {
-			if f.ExitOnFailure {
+			if err = inOneVoice(err); f.ExitOnFailure {
 				return err
 			}
 			c.voice.say(levelError, fmt.Sprintf("%s: warning: %v", c.voice.name, err))
@@ -30,6 +32,16 @@ func (c *sshCommand) forwards(ctx context.Context, client *mux.Client) error {
 		}
 	}
 	return nil
+}
+
+// inOneVoice is what a master of ours said about a forward: it names it
+// already. Others give a reason only.
+func inOneVoice(err error) error {
+	var refused *mux.RequestError
+	if errors.As(err, &refused) && (strings.HasPrefix(refused.Reason, "forward ") || strings.Contains(refused.Reason, ": forwarding is disabled: ")) {
+		return errors.New(refused.Reason)
+	}
+	return err
 }
 
 func connectAddr(f mux.Forward) string {

@@ -32,7 +32,7 @@ func (c *sshCommand) stdioForward(ctx context.Context, client *mux.Client) (int,
 	r := &mux.StdioForwardRequest{Host: to.ConnectHost, Port: to.ConnectPort, Path: to.ConnectPath}
 	s, err := client.StdioForward(ctx, r, [2]*os.File{c.Stdin, c.Stdout})
 	if err != nil {
-		return 0, err
+		return 0, inOneVoice(err)
 	}
 	c.Stdin.Close() // the master has them: their ends must be seen
 	c.Stdout.Close()
@@ -144,6 +144,8 @@ func (c *sshCommand) command() string {
 // what names the session for status.
 func (c *sshCommand) what() string {
 	switch {
+	case c.inv.StdioForward != nil:
+		return "stdio forward"
 	case c.options.Session.SessionType == "none":
 		return "hold"
 	case c.options.Session.SessionType == "subsystem":

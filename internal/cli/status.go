@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,8 +71,22 @@ func (v *verbCommand) printTree(all []api.Master, parent, indent string, top boo
 			branch, below = "", ""
 		}
 		fmt.Fprintf(v.Stdout, "%s%s%s\n", indent, branch, describeMaster(m))
+		bar := "   "
+		if slices.ContainsFunc(all, func(child api.Master) bool { return child.Parent == m.Key }) {
+			bar = "│  "
+		}
+		for _, f := range m.Forwards {
+			fmt.Fprintf(v.Stdout, "%s%s%s\n", indent+below, bar, describeForward(f))
+		}
 		v.printTree(all, m.Key, indent+below, false)
 	}
+}
+
+func describeForward(f api.Forward) string {
+	if f.Target == "" {
+		return fmt.Sprintf("forward %s %s (SOCKS)", f.Kind, f.Listen)
+	}
+	return fmt.Sprintf("forward %s %s to %s", f.Kind, f.Listen, f.Target)
 }
 
 func describeMaster(m api.Master) string {

@@ -192,6 +192,9 @@ func (s *Server) AwaitIdle(ctx context.Context) {
 
 // holder describes the client for status.
 func (m *master) holder() pool.Holder {
+	if m.peer.WantsNoSession() {
+		return pool.Holder{Use: pool.UseHold, What: "control client", PID: m.peer.PID}
+	}
 	return pool.Holder{Use: pool.UseSession, What: "control client", PID: m.peer.PID}
 }
 

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,13 +65,27 @@ func (p *passenger) listChannels() string {
 
 // list names the forwards.
 func (l *live) list() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	var names []string
-	for f := range l.forwards {
+	for _, f := range l.listening() {
 		names = append(names, f.String())
 	}
 	return names
+}
+
+// listening are the forwards in the order of their names, with the ports that
+// servers chose.
+func (l *live) listening() []mux.Forward {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []mux.Forward
+	for f, opened := range l.forwards {
+		if opened.port != 0 {
+			f.ListenPort = opened.port
+		}
+		all = append(all, f)
+	}
+	slices.SortFunc(all, func(a, b mux.Forward) int { return strings.Compare(a.String(), b.String()) })
+	return all
 }
 
 // commandHelp is what "help" shows on the command line.

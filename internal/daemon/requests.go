@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"time"
 
@@ -58,9 +59,30 @@ func (c client) Up(ctx context.Context, r *api.Request, ask *api.Asker) (*api.Re
 		return nil, apiError(err)
 	}
 	defer lease.Release()
+	tellReuse(lease, before, asker{ask, r})
 	return &api.Result{
 		Key: string(lease.Key()), Fresh: lease.Since().After(before), Control: c.offerControl(lease, rt),
 	}, nil
+}
+
+// tellReuse lets a person who wants details know that nothing was dialled.
+func tellReuse(lease *pool.Lease, before time.Time, ask asker) {
+	if since := lease.Since(); since.Before(before) {
+		name := lease.Route().Target().Name
+		ask.Tell(hop.Notice{Hop: name, Kind: hop.NoticeDebug,
+			Text: fmt.Sprintf("debug1: %s: using the connection that is up since %s", name, since.Format(time.DateTime))})
+	}
+}
+
+// useOf tells a command that only keeps the connection from a session.
+func useOf(r *api.Request) pool.Use {
+	switch r.What {
+	case "hold":
+		return pool.UseHold
+	case "stdio forward":
+		return pool.UseForward
+	}
+	return pool.UseSession
 }
 
 // Attach is api.Handler's: the connection goes on as a control socket of the
@@ -70,10 +92,12 @@ func (c client) Attach(ctx context.Context, r *api.Request, ask *api.Asker) (api
 	if err != nil {
 		return nil, err
 	}
-	lease, err := c.pool.Get(ctx, rt, pool.Holder{Use: pool.UseSession, What: r.What, PID: c.peer.PID}, asker{ask, r})
+	before := time.Now()
+	lease, err := c.pool.Get(ctx, rt, pool.Holder{Use: useOf(r), What: r.What, PID: c.peer.PID}, asker{ask, r})
 	if err != nil {
 		return nil, apiError(err)
 	}
+	tellReuse(lease, before, asker{ask, r})
 	c.offerControl(lease, rt)
 	return &attachment{master: &master{
 		server: c.Server, route: rt, peer: c.peer, origin: hop.Origin{Env: r.Env, Dir: r.Dir},

@@ -24,7 +24,16 @@ type ListenError struct {
 }
 
 func (e *ListenError) Error() string {
-	return fmt.Sprintf("forward %s: %v", Describe(e.Spec), e.Err)
+	var op *net.OpError
+	var cause syscall.Errno
+	if !errors.As(e.Err, &cause) {
+		return fmt.Sprintf("forward %s: %v", Describe(e.Spec), e.Err)
+	}
+	listener := listenName(e.Spec)
+	if errors.As(e.Err, &op) && op.Addr != nil { // the one of several that failed
+		listener = op.Addr.String()
+	}
+	return fmt.Sprintf("forward %s: %v", describe(listener, e.Spec), cause)
 }
 
 // Unwrap returns the cause.

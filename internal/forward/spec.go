@@ -123,14 +123,24 @@ func KindOf(spec sshconfig.ForwardSpec, remote bool) Kind {
 	return Local
 }
 
-// Describe writes a specification as "listener -> target".
-func Describe(spec sshconfig.ForwardSpec) string {
-	return listenName(spec) + " -> " + targetOf(spec).String()
+// Describe writes a specification as "listener to target", or "listener
+// (SOCKS)".
+func Describe(spec sshconfig.ForwardSpec) string { return describe(listenName(spec), spec) }
+
+func describe(listener string, spec sshconfig.ForwardSpec) string {
+	to := targetOf(spec)
+	if to == (target{}) {
+		return listener + " (SOCKS)"
+	}
+	return listener + " to " + to.String()
 }
 
 func listenName(spec sshconfig.ForwardSpec) string {
-	if spec.ListenPath != "" {
+	switch {
+	case spec.ListenPath != "":
 		return spec.ListenPath
+	case spec.ListenHost == "":
+		return strconv.Itoa(spec.ListenPort)
 	}
 	return net.JoinHostPort(spec.ListenHost, strconv.Itoa(spec.ListenPort))
 }

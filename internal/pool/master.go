@@ -77,6 +77,7 @@ const (
 	UseHop     Use = "hop"     // a further hop's connection runs through it
 	UseSession Use = "session" // a shell, command or subsystem
 	UseForward Use = "forward"
+	UseHold    Use = "hold"    // nothing but to keep it (ssh -N)
 	UseRequest Use = "request" // up, check and other short business
 )
 

@@ -1,0 +1,79 @@
+package main_test
+
+import (
+	"net"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"sallyport/internal/api"
+	"sallyport/internal/sshtest"
+)
+
+// TestStatusShowsForwards: what listens is seen, and -N is no session.
+func TestStatusShowsForwards(t *testing.T) {
+	t.Parallel()
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "jump"}, sshtest.HostConfig{Name: "target"})
+	u := newUser(t, c)
+	socket := filepath.Join(u.dir, "db") // a port might be taken
+	hold := u.start("-N", "-L", socket+":db:5432", "-R", "0:localhost:22", "jump")
+	await(t, "it forwards", func() bool { m := u.master("jump"); return m != nil && len(m.Forwards) == 2 })
+	m := u.master("jump")
+	if got := (api.Forward{Kind: "local", Listen: socket, Target: "db:5432"}); m.Forwards[0] != got {
+		t.Errorf("forwards: %+v", m.Forwards)
+	}
+	if r := m.Forwards[1]; r.Kind != "remote" || r.Listen == "0" || r.Target != "localhost:22" {
+		t.Errorf("forwards: %+v", m.Forwards)
+	}
+	wantHolders(t, m, 0, "hold hold")
+	u.must("up", "target")
+	tree := regexp.MustCompile(`(?m)^jump \(\S+\), up \S+, expires .*
+│  forward local ` + socket + ` to db:5432
+│  forward remote \d+ to localhost:22
+└─ target `)
+	if out := u.must("status"); !tree.MatchString(out) {
+		t.Errorf("status:\n%s", out)
+	}
+	hold.cmd.Process.Kill()
+	await(t, "the forwards end", func() bool { return len(u.master("jump").Forwards) == 0 })
+}
+
+// TestForwardThatCannotListen says why, once.
+func TestForwardThatCannotListen(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, sshtest.NewChain(t, sshtest.HostConfig{Name: "target"}))
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	want := "forward 127.0.0.1:" + port + " to x:1: address already in use\n"
+	if r := u.sally("-L", port+":x:1", "target", "true"); r.code != 0 || r.err != "sally: warning: "+want {
+		t.Errorf("%+v", r)
+	}
+	for _, flags := range [][]string{nil, {"--no-daemon"}} {
+		r := u.sally(append(flags, "-o", "ExitOnForwardFailure=yes", "-L", port+":x:1", "target", "true")...)
+		if r.code != 255 || r.err != "sally: "+want {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// TestVerboseTellsOfReuse: -v on a connection that is up.
+func TestVerboseTellsOfReuse(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, sshtest.NewChain(t, sshtest.HostConfig{Name: "target"}))
+	const words = "debug1: target: using the connection that is up since "
+	if r := u.sally("-v", "target", "true"); r.code != 0 || strings.Contains(r.err, words) {
+		t.Errorf("first: %+v", r)
+	}
+	if r := u.sally("-v", "target", "true"); r.code != 0 || strings.Count(r.err, words) != 1 {
+		t.Errorf("again: %+v", r)
+	}
+	if r := u.sally("up", "-v", "target"); r.code != 0 || strings.Count(r.err, words) != 1 {
+		t.Errorf("up: %+v", r)
+	}
+	u.must("target", "true") // and not unasked
+}
