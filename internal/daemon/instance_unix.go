@@ -170,6 +170,7 @@ func (i *Instance) close() {
 		}
 	}
 	if i.logFile != nil {
+		_ = debug.SetCrashOutput(nil, debug.CrashOptions{}) // it has a copy of the file
 		i.logFile.Close()
 	}
 	i.lock.release()
