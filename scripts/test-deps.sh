@@ -23,6 +23,11 @@ dropbearkey dropbear-bin
 tinysshd tinysshd
 unshare util-linux
 mount mount
+autossh autossh
+git git
+python3 python3
+rsync rsync
+xauth xauth
 '
 
 have() {
