@@ -1,6 +1,6 @@
 # See CONTRIBUTING.md. "make test" is what CI runs.
 
-.PHONY: build test test-deps lint race regress regress-quick regress-sides fuzz clean
+.PHONY: build test test-deps lint race regress regress-quick regress-sides long fuzz clean
 
 build:
 	go build -trimpath -o bin/sally ./cmd/sally
@@ -19,6 +19,11 @@ lint:
 
 race:
 	go test -race -timeout 12m ./...
+
+# What takes minutes, or a big package: Ansible over three hosts, typing after
+# 200 sessions, 10,000 sessions without a trace.
+long: test-deps
+	go test -tags long -timeout 20m ./cmd/sally ./internal/daemon
 
 # OpenSSH's own tests, with our client; docs/compat.md says what each result
 # means. The quick ones take about a minute, all of them about ten.
