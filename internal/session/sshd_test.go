@@ -109,7 +109,7 @@ func TestWindowSize(t *testing.T) {
 	pty := &PTY{Term: "xterm-test", Cols: 97, Rows: 31}
 	s := start(t, c, Request{PTY: pty, Command: `stty -echo; stty size; echo $TERM; read x; stty size; read x; stty size`})
 	in, keys := io.Pipe()
-	lines := make(lineWriter, 16)
+	lines := newLineWriter()
 	done := make(chan Exit)
 	go func() {
 		exit, _ := s.Run(testContext(t), Streams{Stdin: in, Stdout: lines})
@@ -148,20 +148,30 @@ func TestEarlyWindowChange(t *testing.T) {
 	}
 }
 
-// lineWriter sends complete lines on.
-type lineWriter chan string
-
-func (w lineWriter) Write(p []byte) (int, error) {
-	for line := range strings.Lines(string(p)) {
-		w <- strings.TrimRight(line, "\r\n")
-	}
-	return len(p), nil
+// lineWriter sends complete lines on, however they are cut into writes.
+type lineWriter struct {
+	lines   chan string
+	partial []byte
 }
 
-func (w lineWriter) next(t *testing.T) string {
+func newLineWriter() *lineWriter { return &lineWriter{lines: make(chan string, 16)} }
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.partial = append(w.partial, p...)
+	for {
+		line, rest, complete := bytes.Cut(w.partial, []byte("\n"))
+		if !complete {
+			return len(p), nil
+		}
+		w.lines <- strings.TrimRight(string(line), "\r")
+		w.partial = rest
+	}
+}
+
+func (w *lineWriter) next(t *testing.T) string {
 	t.Helper()
 	select {
-	case s := <-w:
+	case s := <-w.lines:
 		return s
 	case <-time.After(testPatience):
 		t.Fatal("no line came")
@@ -285,7 +295,7 @@ func TestStalledStdout(t *testing.T) {
 	s := start(t, c, Request{Command: "head -c 1000000 /dev/zero; echo alive >&2; head -c 20000000 /dev/zero; exit 4"})
 	gate := make(chan struct{})
 	out := &gated{gate: gate}
-	lines := make(lineWriter, 4)
+	lines := newLineWriter()
 	done := make(chan error)
 	var exit Exit
 	go func() {
@@ -342,7 +352,7 @@ func TestCancel(t *testing.T) {
 	c := dialSSHD(t)
 	s := start(t, c, Request{Command: "echo ready >&2; cat /dev/zero"})
 	ctx, cancel := context.WithCancel(testContext(t))
-	lines := make(lineWriter, 4)
+	lines := newLineWriter()
 	done := make(chan error)
 	go func() {
 		_, err := s.Run(ctx, Streams{Stdin: in, Stdout: out, Stderr: lines})
