@@ -120,7 +120,7 @@ func TestSSHShellOnATerminal(t *testing.T) {
 		con.Expect("resized", soon)
 		con.Send("PS1='pro''mpt> '\r")
 		con.Expect("prompt> ", soon)
-		con.Send("echo slee''ping; sleep 600\r")
+		con.Send("sh -c 'trap \"exit 130\" INT; echo slee\"\"ping; while :; do sleep 1; done'\r")
 		con.Expect("sleeping", soon)
 		con.Send("\x03")
 		con.Expect("prompt> ", soon)
