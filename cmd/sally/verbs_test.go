@@ -47,7 +47,7 @@ func TestUpAndDown(t *testing.T) {
 		t.Errorf("down --all: %q", out)
 	}
 	wantUp(t, u)
-	if r := u.sally("down"); r.code != 2 || r.err != "sally: down needs hosts, or --all\n" {
+	if r := u.sally("down"); r.code != 2 || r.err != "sally: down needs at least one host, or --all\n" {
 		t.Errorf("down without a host: %+v", r)
 	}
 }

@@ -6,10 +6,11 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
+	"slices"
 	"syscall"
 
 	"sallyport/internal/daemon"
+	"sallyport/internal/sshargs"
 )
 
 // Exit codes. As ssh, the remote command's status is ours, and 255 is our own
@@ -55,31 +56,21 @@ func (a *App) Run() int {
 	if filepath.Base(a.Args[0]) == "ssh" {
 		return a.ssh(faceSSH, args)
 	}
-	verb, at := firstWord(args)
+	if len(args) == 0 || args[0] == "--help" || args[0] == "-h" || args[0] == "--version" {
+		return a.verbs(args)
+	}
+	at := sshargs.Operand(args)
+	if at < 0 || slices.Contains(args[:at], "--") { // behind it a verb's name is a host's
+		return a.ssh(faceSally, args)
+	}
+	verb, others := args[at], append(args[:at:at], args[at+1:]...)
 	switch {
 	case verb == "ssh":
-		return a.ssh(faceSSH, append(args[:at:at], args[at+1:]...))
-	case len(args) == 0 || a.isVerb(verb) || args[0] == "--help" || args[0] == "-h" || args[0] == "--version":
-		return a.verbs(args)
-	case verb == "--":
-		args = append(args[:at:at], args[at+1:]...)
+		return a.ssh(faceSSH, others)
+	case a.isVerb(verb):
+		return a.verbs(append([]string{verb}, others...))
 	}
 	return a.ssh(faceSally, args)
-}
-
-// firstWord is the first argument behind the flags that every verb takes.
-func firstWord(args []string) (word string, at int) {
-	for at < len(args) {
-		switch arg := args[at]; {
-		case arg == "-F":
-			at += 2
-		case strings.HasPrefix(arg, "-F"), arg == "-v", arg == "-vv", arg == "-vvv":
-			at++
-		default:
-			return arg, at
-		}
-	}
-	return "", at
 }
 
 // interrupted is the cancellation cause of a context that a signal ended.

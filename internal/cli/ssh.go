@@ -153,7 +153,8 @@ func (c *sshCommand) resolve(ctx context.Context) error {
 	q := sshconfig.Query{Host: c.inv.Host, Overrides: c.inv.Overrides,
 		Command: strings.Join(c.inv.Command, " "), StdioForward: c.inv.StdioForward != nil,
 		PrintOnly: c.inv.Action == sshargs.ActionDumpConfig}
-	q.Overrides = c.dropMissingIdentities(q.Overrides)
+	c.warnMissingIdentities(q.Overrides)
+	q.Overrides = presentIdentities(q.Overrides)
 	if c.inv.Action == sshargs.ActionDumpConfig {
 		resolved, err := files.Resolve(ctx, q)
 		if err != nil {
@@ -170,20 +171,32 @@ func (c *sshCommand) resolve(ctx context.Context) error {
 	return nil
 }
 
-// dropMissingIdentities leaves out the files of -i that are not there, with a
-// warning, as ssh(1) does.
-func (c *sshCommand) dropMissingIdentities(all []sshconfig.Override) []sshconfig.Override {
-	return slices.DeleteFunc(slices.Clone(all), func(o sshconfig.Override) bool {
-		if o.From != "-i" || strings.Contains(o.Value, "%") || strings.HasPrefix(o.Value, "~") {
-			return false
+// missingIdentity is the file of an -i that is not there, "" for any other
+// override.
+func missingIdentity(o sshconfig.Override) string {
+	if o.From != "-i" || strings.Contains(o.Value, "%") || strings.HasPrefix(o.Value, "~") {
+		return ""
+	}
+	file := strings.Trim(o.Value, "\"")
+	if _, err := os.Stat(file); err == nil {
+		return ""
+	}
+	return file
+}
+
+// presentIdentities leaves out the files of -i that are not there, as ssh(1)
+// does.
+func presentIdentities(all []sshconfig.Override) []sshconfig.Override {
+	return slices.DeleteFunc(slices.Clone(all), func(o sshconfig.Override) bool { return missingIdentity(o) != "" })
+}
+
+// warnMissingIdentities tells of those.
+func (a *App) warnMissingIdentities(all []sshconfig.Override) {
+	for _, o := range all {
+		if file := missingIdentity(o); file != "" {
+			a.voice.say(levelError, fmt.Sprintf("Warning: Identity file %s not accessible: No such file or directory.", file))
 		}
-		file := strings.Trim(o.Value, "\"")
-		if _, err := os.Stat(file); err == nil {
-			return false
-		}
-		c.voice.say(levelError, fmt.Sprintf("Warning: Identity file %s not accessible: No such file or directory.", file))
-		return true
-	})
+	}
 }
 
 // loadConfig reads the configuration that -F names, or the usual files.

@@ -18,7 +18,7 @@ import (
 func (v *verbCommand) status() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "status", Short: "show the live connections as a tree", Args: cobra.NoArgs,
+		Use: "status", Short: "show the live connections as a tree", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			result, err := v.tell(cmd.Context(), &api.Request{Op: api.OpStatus})
 			status := &api.Status{Masters: []api.Master{}}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 	"sallyport/internal/api"
 	"sallyport/internal/daemon"
 	"sallyport/internal/route"
-	"sallyport/internal/sshconfig"
 )
 
 // verbNames are the first words that are verbs and not hosts. "sally ssh NAME"
@@ -31,6 +29,7 @@ type verbCommand struct {
 	*App
 	config  string
 	verbose int
+	flags   []string // ssh's, that say which connection is meant
 	code    int
 }
 
@@ -79,38 +78,18 @@ inventory.`,
 	root.SetVersionTemplate("sally {{.Version}}\n")
 	root.PersistentFlags().StringVarP(&v.config, "config", "F", "", "read `file` instead of ~/.ssh/config and the system's file")
 	root.PersistentFlags().CountVarP(&v.verbose, "verbose", "v", "say more about what is done; up to three times")
+	root.SetFlagErrorFunc(misused)
 	root.AddCommand(v.up(), v.down(), v.status(), v.check(), v.logs(), v.quit(), v.daemonVerb(), v.demo(), v.setup(), v.versionVerb())
 	return root
 }
 
 // failed makes err the verb's answer: exit code 1, not bad usage.
 func (v *verbCommand) failed(err error) error {
-	if err != nil {
+	var usage usageError
+	if err != nil && !errors.As(err, &usage) {
 		v.code = exitFailed
 	}
 	return err
-}
-
-// routes resolves the hosts of a verb.
-func (v *verbCommand) routes(ctx context.Context, hosts []string) ([]route.Route, error) {
-	files, err := v.loadConfig(v.config)
-	if err != nil {
-		return nil, err
-	}
-	var routes []route.Route
-	for _, h := range hosts {
-		q := sshconfig.Query{Host: h}
-		if at := strings.LastIndexByte(h, '@'); at > 0 {
-			q.Host = h[at+1:]
-			q.Overrides = []sshconfig.Override{{Keyword: "User", Value: sshconfig.Quote(h[:at]), From: "destination"}}
-		}
-		rt, err := route.Resolve(ctx, files, q)
-		if err != nil {
-			return nil, err
-		}
-		routes = append(routes, rt)
-	}
-	return routes, nil
 }
 
 // verboseLevel is how much -v adds: once is DEBUG1.
@@ -145,7 +124,7 @@ func (v *verbCommand) up() *cobra.Command {
 				return v.quietUp(cmd.Context())
 			}
 			if len(hosts) == 0 {
-				return errors.New("up needs hosts")
+				return usageError{"up needs at least one host"}
 			}
 			routes, err := v.routes(cmd.Context(), hosts)
 			if err != nil {
@@ -155,7 +134,7 @@ func (v *verbCommand) up() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&quiet, "quiet", false, "serve the Match exec that setup writes: bring up what the calling ssh wants")
-	return cmd
+	return v.shaping(cmd)
 }
 
 // upAll brings the routes up at once and reports each as it gets there.
@@ -209,8 +188,8 @@ func (v *verbCommand) ask(ctx context.Context, op api.Op, rt route.Route, who ap
 }
 
 // tell makes a request of a daemon that must be running already.
-func (v *verbCommand) tell(ctx context.Context, r *api.Request) (*api.Result, error) {
-	conn, err := v.dialDaemon(ctx)
+func (a *App) tell(ctx context.Context, r *api.Request) (*api.Result, error) {
+	conn, err := a.dialDaemon(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -226,13 +205,13 @@ func (v *verbCommand) down() *cobra.Command {
 		ValidArgsFunction: v.completeHosts,
 		RunE: func(cmd *cobra.Command, hosts []string) error {
 			if all == (len(hosts) > 0) {
-				return errors.New("down needs hosts, or --all")
+				return usageError{"down needs at least one host, or --all"}
 			}
 			return v.failed(v.downHosts(cmd.Context(), hosts, all))
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "close every connection")
-	return cmd
+	return v.shaping(cmd)
 }
 
 func (v *verbCommand) downHosts(ctx context.Context, hosts []string, all bool) error {
@@ -252,21 +231,27 @@ func (v *verbCommand) downHosts(ctx context.Context, hosts []string, all bool) e
 	}
 	var failures []error
 	for _, rt := range routes {
-		_, err := v.tell(ctx, &api.Request{Op: api.OpDown, Key: string(rt.Key())})
-		if err != nil {
-			failures = append(failures, fmt.Errorf("%s: %w", rt.Target().Name, err))
-			continue
+		if err := v.downOne(ctx, rt); err != nil {
+			failures = append(failures, err)
 		}
-		fmt.Fprintf(v.Stdout, "%s: closed\n", rt.Target().Name)
 	}
 	return errors.Join(failures...)
 }
 
+// downOne closes the connection of a route.
+func (a *App) downOne(ctx context.Context, rt route.Route) error {
+	if _, err := a.tell(ctx, &api.Request{Op: api.OpDown, Key: string(rt.Key())}); err != nil {
+		return fmt.Errorf("%s: %w", rt.Target().Name, err)
+	}
+	fmt.Fprintf(a.Stdout, "%s: closed\n", rt.Target().Name)
+	return nil
+}
+
 func (v *verbCommand) check() *cobra.Command {
-	return &cobra.Command{
+	return v.shaping(&cobra.Command{
 		Use: "check HOST…", Short: "make a round trip to hosts over their live connections",
 		Long: "check makes a round trip to the end of each host's live connection, within 5\nseconds, and prints its time. It never dials: a host that is not connected is\nsaid to be so, with exit code 1.",
-		Args: cobra.MinimumNArgs(1), ValidArgsFunction: v.completeHosts,
+		Args: wantsArgs(1, many, "check needs at least one host"), ValidArgsFunction: v.completeHosts,
 		RunE: func(cmd *cobra.Command, hosts []string) error {
 			routes, err := v.routes(cmd.Context(), hosts)
 			if err != nil {
@@ -274,17 +259,24 @@ func (v *verbCommand) check() *cobra.Command {
 			}
 			var failures []error
 			for _, rt := range routes {
-				result, err := v.tell(cmd.Context(), &api.Request{Op: api.OpCheck, Key: string(rt.Key())})
-				if err != nil {
-					failures = append(failures, hostError(rt, err))
-					continue
+				if err := v.checkOne(cmd.Context(), rt); err != nil {
+					failures = append(failures, err)
 				}
-				rtt := time.Duration(result.RTT * float64(time.Second))
-				fmt.Fprintf(v.Stdout, "%s: alive, round trip %s (%s)\n", rt.Target().Name, shortDuration(rtt), rt)
 			}
 			return v.failed(errors.Join(failures...))
 		},
+	})
+}
+
+// checkOne makes a round trip and prints its time.
+func (a *App) checkOne(ctx context.Context, rt route.Route) error {
+	result, err := a.tell(ctx, &api.Request{Op: api.OpCheck, Key: string(rt.Key())})
+	if err != nil {
+		return hostError(rt, err)
 	}
+	rtt := time.Duration(result.RTT * float64(time.Second))
+	fmt.Fprintf(a.Stdout, "%s: alive, round trip %s (%s)\n", rt.Target().Name, shortDuration(rtt), rt)
+	return nil
 }
 
 // hostError names the host of an error that does not.
@@ -296,44 +288,9 @@ func hostError(rt route.Route, err error) error {
 	return fmt.Errorf("%s: %w", rt.Target().Name, err)
 }
 
-func (v *verbCommand) logs() *cobra.Command {
-	var follow bool
-	cmd := &cobra.Command{
-		Use: "logs [HOST]", Short: "show what the daemon did; with -v in detail",
-		Example: "  sally logs -f jump1", Args: cobra.MaximumNArgs(1), ValidArgsFunction: v.completeHosts,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			r := &api.Request{Op: api.OpLogs, Follow: follow, Debug: v.verbose}
-			if len(args) > 0 {
-				r.Hop = args[0]
-			}
-			conn, err := v.dialDaemon(cmd.Context())
-			if err != nil {
-				return v.failed(err)
-			}
-			defer conn.Close()
-			return v.failed(api.Logs(cmd.Context(), conn, r, func(rec api.Record) { v.printRecord(rec) }))
-		},
-	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what comes")
-	return cmd
-}
-
-func (v *verbCommand) printRecord(r api.Record) {
-	var extra strings.Builder
-	for _, key := range slices.Sorted(mapKeys(r.Attrs)) {
-		fmt.Fprintf(&extra, " %s=%q", key, r.Attrs[key])
-	}
-	name := r.Hop
-	if name != "" {
-		name += ": "
-	}
-	line := fmt.Sprintf("%s %-5s %s%s%s", r.Time.Local().Format("2006-01-02 15:04:05.000"), r.Level, name, r.Message, extra.String())
-	fmt.Fprintln(v.Stdout, visible(strings.ReplaceAll(line, "\n", " ")))
-}
-
 func (v *verbCommand) quit() *cobra.Command {
 	return &cobra.Command{
-		Use: "quit", Short: "end the daemon and with it every connection", Args: cobra.NoArgs,
+		Use: "quit", Short: "end the daemon and with it every connection", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := v.tell(cmd.Context(), &api.Request{Op: api.OpQuit})
 			if errors.Is(err, errNoDaemon) {
@@ -346,7 +303,7 @@ func (v *verbCommand) quit() *cobra.Command {
 
 func (v *verbCommand) versionVerb() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "print the version", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			fmt.Fprintf(v.Stdout, "sally %s\n", v.Version)
 			return nil
@@ -359,7 +316,7 @@ func (v *verbCommand) daemonVerb() *cobra.Command {
 	var readyFD int
 	var idle time.Duration
 	cmd := &cobra.Command{
-		Use: "daemon", Short: "be the daemon; commands start it by themselves", Args: cobra.NoArgs, Hidden: true,
+		Use: "daemon", Short: "be the daemon; commands start it by themselves", Args: noArgs, Hidden: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dir == "" {
 				d, err := v.runtimeDir()

@@ -49,6 +49,28 @@ func CutLong(args []string, option string) (rest []string, found bool) {
 	}
 }
 
+// Operand finds the first word that is neither a flag nor a flag's argument:
+// the destination, or what stands in its place; -1 when there is none. Long
+// options, of which ssh(1) has none, are stepped over.
+func Operand(args []string) int {
+	s := &scanner{args: args}
+	for {
+		if s.rest == "" && s.next < len(args) && len(args[s.next]) > 2 && args[s.next][:2] == "--" {
+			s.next++
+			continue
+		}
+		if _, _, ok, err := s.flag(); err != nil {
+			return -1
+		} else if !ok {
+			break
+		}
+	}
+	if s.next >= len(args) {
+		return -1
+	}
+	return s.next
+}
+
 // startWord takes the next word when it holds flags, and steps over a "--".
 func (s *scanner) startWord() bool {
 	if s.next >= len(s.args) {
