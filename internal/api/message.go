@@ -155,6 +155,8 @@ type Error struct {
 	Message string `json:"message"`
 	Hop     string `json:"hop,omitempty"`
 	Stage   string `json:"stage,omitempty"`
+	// Methods are those that a server which refused us would accept, by commas.
+	Methods string `json:"methods,omitempty"`
 }
 
 func (e *Error) Error() string { return e.Message }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"sallyport/internal/api"
@@ -42,6 +43,22 @@ func hopHint(e *api.Error) string {
 		if strings.Contains(text, "has changed") {
 			return "somebody may be listening in; if the administrator confirms the new key, remove the old line that is named above"
 		}
+	}
+	return ""
+}
+
+// sshLine is what ssh(1) says of a failure, for the programs that look for its
+// words: Ansible tells an unreachable host from a refused login by them.
+func sshLine(err error) string {
+	var failed *api.Error
+	if !errors.As(err, &failed) || failed.Code != api.CodeHop {
+		return ""
+	}
+	switch failed.Stage {
+	case "host key":
+		return "Host key verification failed."
+	case "authenticate":
+		return fmt.Sprintf("%s: Permission denied (%s).", failed.Hop, visible(failed.Methods))
 	}
 	return ""
 }

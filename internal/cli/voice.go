@@ -99,6 +99,9 @@ func (v *voice) say(level int, text string) {
 // complain prints an error and what may be done about it.
 func (v *voice) complain(err error) {
 	v.say(levelFatal, fmt.Sprintf("%s: %v", v.name, err))
+	if line := sshLine(err); v.name == "ssh" && line != "" {
+		v.say(levelFatal, line)
+	}
 	if hint := hintFor(err); hint != "" {
 		v.say(levelInfo, "  hint: "+hint)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"sallyport/internal/api"
@@ -42,7 +43,12 @@ func requestRoute(r *api.Request) (route.Route, error) {
 func apiError(err error) error {
 	var e *hop.Error
 	if errors.As(err, &e) {
-		return &api.Error{Code: api.CodeHop, Message: err.Error(), Hop: e.Hop, Stage: string(e.Stage)}
+		failed := &api.Error{Code: api.CodeHop, Message: err.Error(), Hop: e.Hop, Stage: string(e.Stage)}
+		var refused *hop.AuthError
+		if errors.As(err, &refused) {
+			failed.Methods = strings.Join(refused.Allowed, ",")
+		}
+		return failed
 	}
 	return err
 }
