@@ -39,6 +39,8 @@ type Request struct {
 	Key string `json:"key,omitempty"`
 	// All is down's: every master.
 	All bool `json:"all,omitempty"`
+	// Drain is down's: who uses the master goes on, and it closes after that.
+	Drain bool `json:"drain,omitempty"`
 	// Env and Dir are the asking process's environment and working directory.
 	Env []string `json:"env,omitempty"`
 	Dir string   `json:"dir,omitempty"`

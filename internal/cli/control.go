@@ -154,7 +154,7 @@ func (c *sshCommand) dropControlPath() {
 // control performs -O: a command to the live master, which never logs in.
 func (c *sshCommand) control(ctx context.Context) (int, error) {
 	if c.options.Control.Path == "" {
-		return 0, errors.New("no ControlPath specified for \"-O\" command")
+		return c.controlWithoutPath(ctx)
 	}
 	client, err := c.dialMaster(ctx)
 	if err != nil {
@@ -197,6 +197,23 @@ func (c *sshCommand) control(ctx context.Context) (int, error) {
 		return exitOK, err
 	}
 	return 0, fmt.Errorf("-O %s is not supported by this version", c.inv.Control)
+}
+
+// controlWithoutPath performs -O on a connection that no ControlPath names. In
+// sally's own face the daemon knows it.
+func (c *sshCommand) controlWithoutPath(ctx context.Context) (int, error) {
+	if c.face == faceSSH {
+		return 0, errors.New("no ControlPath specified for \"-O\" command")
+	}
+	switch c.inv.Control {
+	case "check":
+		return exitOK, c.checkOne(ctx, c.route)
+	case "exit":
+		return exitOK, c.downOne(ctx, c.route)
+	case "stop":
+		return exitOK, c.drainOne(ctx, c.route)
+	}
+	return 0, fmt.Errorf("-O %s needs a ControlPath; check, exit and stop do without", c.inv.Control)
 }
 
 // proxied runs the session by ourselves, over the master's connection (-O

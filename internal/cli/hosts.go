@@ -98,26 +98,33 @@ func (v *verbCommand) destination(host string) (*sshargs.Invocation, error) {
 	return inv, err
 }
 
-// routes resolves the hosts of a verb.
+// routes resolves the hosts of a verb that opens no connections.
 func (v *verbCommand) routes(ctx context.Context, hosts []string) ([]route.Route, error) {
+	routes, _, err := v.resolve(ctx, hosts)
+	return routes, err
+}
+
+// resolve gives the hosts' routes and what their configuration asks for.
+func (v *verbCommand) resolve(ctx context.Context, hosts []string) ([]route.Route, *wishes, error) {
 	files, err := v.loadConfig(v.config)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var routes []route.Route
+	heard := &wishes{files: files}
 	for i, h := range hosts {
 		inv, err := v.destination(h)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if i == 0 { // the warning is the same for the others
 			v.warnMissingIdentities(inv.Overrides)
 		}
-		rt, err := route.Resolve(ctx, files, sshconfig.Query{Host: inv.Host, Overrides: presentIdentities(inv.Overrides)})
+		rt, err := route.Resolve(ctx, heard, sshconfig.Query{Host: inv.Host, Overrides: presentIdentities(inv.Overrides)})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		routes = append(routes, rt)
 	}
-	return routes, nil
+	return routes, heard, nil
 }

@@ -117,20 +117,31 @@ func (c *sshCommand) localCommand() error {
 
 // wantsTTY applies RequestTTY (ssh_config(5)).
 func (c *sshCommand) wantsTTY() bool {
-	s := c.options.Session
-	shell := c.command() == "" && s.SessionType == "default"
-	switch {
-	case s.RequestTTY == "force":
-		return true
-	case s.RequestTTY == "no", s.RequestTTY != "yes" && !shell:
-		return false
-	case isTerminal(c.Stdin) && !s.StdinNull:
-		return true
+	tty, noTerminal := c.chooseTTY()
+	if !noTerminal {
+		return tty
 	}
+	s := c.options.Session
 	if c.face == faceSSH || s.RequestTTY == "yes" {
 		c.voice.say(levelInfo, "Pseudo-terminal will not be allocated because stdin is not a terminal.")
 	}
 	return false
+}
+
+// chooseTTY decides without a word; noTerminal is true when one was wanted and
+// standard input is none.
+func (c *sshCommand) chooseTTY() (tty, noTerminal bool) {
+	s := c.options.Session
+	shell := c.command() == "" && s.SessionType == "default"
+	switch {
+	case s.RequestTTY == "force":
+		return true, false
+	case s.RequestTTY == "no", s.RequestTTY != "yes" && !shell:
+		return false, false
+	case isTerminal(c.Stdin) && !s.StdinNull:
+		return true, false
+	}
+	return false, true
 }
 
 // command is what runs on the target; "" is a shell.

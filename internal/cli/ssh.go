@@ -162,13 +162,18 @@ func (c *sshCommand) resolve(ctx context.Context) error {
 		}
 		return resolved.Dump(c.Stdout)
 	}
-	if c.route, err = route.Resolve(ctx, files, q); err != nil {
+	heard := &wishes{files: files}
+	if c.route, err = route.Resolve(ctx, heard, q); err != nil {
 		return err
 	}
 	c.options = c.route.Target().Options
 	c.voice.setLevel(levelOf(c.options.Log.Level))
 	c.person = c.newPerson()
-	return nil
+	if c.inv.Action == sshargs.ActionControl || c.background != nil { // it opens nothing, or the foreground has told
+		return nil
+	}
+	c.tellFlagGaps(c.inv)
+	return c.tellGaps(heard, true)
 }
 
 // missingIdentity is the file of an -i that is not there, "" for any other
@@ -218,6 +223,7 @@ func (a *App) loadConfig(file string) (*sshconfig.Files, error) {
 
 // session attaches to the route's master and runs what was asked for there.
 func (c *sshCommand) session(ctx context.Context) (int, error) {
+	c.settleQoS()
 	conn, release, err := c.daemon(ctx)
 	if err != nil {
 		return 0, err
@@ -246,6 +252,17 @@ func (c *sshCommand) session(ctx context.Context) (int, error) {
 		return 0, errDaemonEnded
 	}
 	return code, err
+}
+
+// settleQoS marks a connection that is for one session without a terminal as
+// bulk (ssh_config(5), IPQoS). One that is shared serves both kinds and is
+// marked as interactive.
+func (c *sshCommand) settleQoS() {
+	tty, _ := c.chooseTTY()
+	if c.private && c.options.Control.Path == "" && !tty && c.inv.StdioForward == nil && c.options.Session.SessionType != "none" {
+		o := &c.route.Hops[0].Options.Connect
+		o.IPQoSInteractive = o.IPQoSBulk
+	}
 }
 
 // errDaemonEnded explains a session without an exit status.

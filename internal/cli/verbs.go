@@ -126,8 +126,11 @@ func (v *verbCommand) up() *cobra.Command {
 			if len(hosts) == 0 {
 				return usageError{"up needs at least one host"}
 			}
-			routes, err := v.routes(cmd.Context(), hosts)
+			routes, heard, err := v.resolve(cmd.Context(), hosts)
 			if err != nil {
+				return v.failed(err)
+			}
+			if err := v.tellGaps(heard, false); err != nil {
 				return v.failed(err)
 			}
 			return v.failed(v.upAll(cmd.Context(), routes))
@@ -236,6 +239,15 @@ func (v *verbCommand) downHosts(ctx context.Context, hosts []string, all bool) e
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// drainOne leaves the connection of a route to those who use it now.
+func (a *App) drainOne(ctx context.Context, rt route.Route) error {
+	if _, err := a.tell(ctx, &api.Request{Op: api.OpDown, Drain: true, Key: string(rt.Key())}); err != nil {
+		return fmt.Errorf("%s: %w", rt.Target().Name, err)
+	}
+	fmt.Fprintf(a.Stdout, "%s: closes with its last session\n", rt.Target().Name)
+	return nil
 }
 
 // downOne closes the connection of a route.

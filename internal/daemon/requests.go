@@ -138,6 +138,16 @@ func (a *attachment) Close() { a.master.leave() }
 // Down is api.Handler's.
 func (c client) Down(_ context.Context, r *api.Request) (*api.Result, error) {
 	result := &api.Result{}
+	if r.Drain {
+		lease, err := c.pool.Find(route.Key(r.Key), pool.Holder{Use: pool.UseRequest, What: "down"})
+		if err != nil {
+			return nil, &api.Error{Code: api.CodeNoMaster, Message: "not connected"}
+		}
+		defer lease.Release()
+		c.pool.Drain(lease.Key())
+		result.Closed = []string{lease.Route().Target().Name}
+		return result, nil
+	}
 	for _, m := range c.pool.Snapshot() {
 		if (r.All || string(m.Key) == r.Key) && c.pool.Down(m.Key) {
 			result.Closed = append(result.Closed, m.Hop)

@@ -255,7 +255,6 @@ func identityConfig(h route.Hop) identity.Config {
 		Agent:               o.Agent,
 		AcceptedAlgorithms:  o.PubkeyAcceptedAlgorithms,
 		RequiredRSASize:     h.Options.HostKey.RequiredRSASize,
-		PKCS11Provider:      o.PKCS11Provider,
 		SecurityKeyProvider: o.SecurityKeyProvider,
 		AddKeysToAgent:      o.AddKeysToAgent,
 		AddKeysLifetime:     o.AddKeysLifetime,

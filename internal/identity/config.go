@@ -29,8 +29,6 @@ type Config struct {
 	AcceptedAlgorithms []string
 	// RequiredRSASize is in bits; less than 1024 is never accepted.
 	RequiredRSASize int
-	// PKCS11Provider is only declined: such keys are used through the agent.
-	PKCS11Provider string
 	// SecurityKeyProvider is "internal", the path of a middleware library, or
 	// "" (or "none"), which ignores security keys that are not in the agent.
 	SecurityKeyProvider string

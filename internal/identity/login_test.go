@@ -404,14 +404,6 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
-func TestDeclined(t *testing.T) {
-	p := &person{}
-	set := open(t, Config{Files: []string{"none"}, FilesSet: true, Agent: "none", PKCS11Provider: "/usr/lib/token.so"}, p)
-	if len(set.Identities()) != 0 || len(p.notices) != 1 || !strings.Contains(p.notices[0], "ssh-add -s") {
-		t.Errorf("offered %v, notices %q", set.Identities(), p.notices)
-	}
-}
-
 func TestMethodsOfUnusableKey(t *testing.T) {
 	id := open(t, Config{Files: []string{"/nonexistent"}, FilesSet: true}, nil).Identities()[0]
 	if got := id.Algorithms(); got != nil {

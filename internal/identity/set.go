@@ -39,9 +39,6 @@ type Set struct {
 func Open(ctx context.Context, cfg Config, ask Asker) (*Set, error) {
 	s := &Set{cfg: cfg, ask: ask}
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
-	if p := cfg.PKCS11Provider; p != "" && p != "none" {
-		s.notice(fmt.Sprintf("PKCS11Provider %q is not loaded: put its keys into the agent (ssh-add -s)", p))
-	}
 	files := s.identityFiles()
 	certs := s.certificateFiles()
 	agentKeys := s.openAgent(ctx)
