@@ -48,6 +48,11 @@ func TestNothingIsForwardedThroughAnImpostor(t *testing.T) {
 		if r.code != 0 || r.out != "agent:\n" || !strings.Contains(r.err, "forwarding is disabled") {
 			t.Errorf("%s: -A: %+v", name, r)
 		}
+		x := u.cmd(append(flags[:len(flags):len(flags)], "-X", "jump", `echo "display:$DISPLAY"`)...)
+		x.Env = append(x.Env, "DISPLAY=:99")
+		if r := u.run(x); r.code != 0 || r.out != "display:\n" || !strings.Contains(r.err, "X11 is not forwarded: forwarding is disabled") {
+			t.Errorf("%s: -X: %+v", name, r)
+		}
 	}
 	if n := target.Connections(); n != 0 {
 		t.Errorf("%d connections reached the target", n)

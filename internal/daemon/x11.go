@@ -117,7 +117,11 @@ func (m *master) lendDisplay(ctx context.Context, conn pool.Conn, stderr *os.Fil
 	if l == nil || name == "" {
 		return nothing, nil
 	}
-	d, err := openDisplay(name)
+	var d *display
+	err := conn.MayForward()
+	if err == nil {
+		d, err = openDisplay(name)
+	}
 	if err == nil {
 		d.cookie, err = xauthCookie(ctx, name, m.route.Target().Options, m.origin)
 	}
@@ -229,7 +233,7 @@ func (l *live) serveX11(nc ssh.NewChannel) {
 		}
 		go ssh.DiscardRequests(reqs)
 		if err := l.joinDisplay(ch); err != nil {
-			l.server.log.Warn("X11 forwarding", "hop", l.route.Target().Name, "reason", err)
+			l.server.log.Warn("X11 forwarding", "hop", l.route.Target().Name, "err", err)
 		}
 		_ = ch.Close()
 	})
