@@ -126,7 +126,7 @@ func (l *live) serveAgent(nc ssh.NewChannel) {
 	l.server.serving.Go(func() {
 		defer l.agent.exit()
 		if err := joinAgent(nc, path, l.conn); err != nil {
-			l.server.log.Warn("agent forwarding", "hop", l.route.Target().Name, "reason", err)
+			l.server.log.Warn("agent forwarding", "hop", l.route.Target().Name, "err", err)
 		}
 	})
 }

@@ -260,7 +260,7 @@ func TestEvilServerFillsTheLogbook(t *testing.T) {
 	log := slog.New(logHandler{book: book})
 	evil := strings.Repeat("é", 64<<10)
 	for range logbookSize + 10 {
-		log.Warn("connection failed", "hop", evil, "reason", errors.New(strings.Clone(evil)))
+		log.Warn("connection failed", "hop", evil, "err", errors.New(strings.Clone(evil)))
 	}
 	past, _, stop := book.follow()
 	stop()
@@ -268,8 +268,8 @@ func TestEvilServerFillsTheLogbook(t *testing.T) {
 		t.Errorf("%d records", len(past))
 	}
 	for _, r := range past {
-		if n := len(r.Hop) + len(r.Attrs["reason"]); n > 3*maxLogValue || !strings.HasPrefix(r.Attrs["reason"], "éé") {
-			t.Fatalf("%d bytes: %.80q", n, r.Attrs["reason"])
+		if n := len(r.Hop) + len(r.Attrs["err"]); n > 3*maxLogValue || !strings.HasPrefix(r.Attrs["err"], "éé") {
+			t.Fatalf("%d bytes: %.80q", n, r.Attrs["err"])
 		}
 	}
 	runtime.GC()

@@ -110,7 +110,7 @@ func (c *control) accept() {
 		conn, peer, err := c.listener.Accept()
 		if err != nil {
 			if !errors.Is(err, net.ErrClosed) {
-				c.server.log.Warn("control socket", "hop", c.route.Target().Name, "reason", err)
+				c.server.log.Warn("control socket", "hop", c.route.Target().Name, "err", err)
 			}
 			return
 		}
@@ -136,7 +136,7 @@ func (c *control) serve(conn *net.UnixConn, peer mux.Peer) {
 		m.lease = lease
 	}
 	if err := m.serve(c.server.ctx, conn, &peer); err != nil {
-		c.server.log.Debug("control client ended", "reason", err)
+		c.server.log.Debug("control client ended", "err", err)
 	}
 }
 
@@ -154,7 +154,7 @@ func (c *control) guard() {
 	for c.listener.WaitMissing(ctx, controlPoll) == nil {
 		if err := c.listener.Restore(); err != nil {
 			if !errors.Is(err, net.ErrClosed) {
-				c.server.log.Warn("control socket not restored", "hop", c.route.Target().Name, "reason", err)
+				c.server.log.Warn("control socket not restored", "hop", c.route.Target().Name, "err", err)
 			}
 			return
 		}

@@ -105,7 +105,7 @@ func (i *Instance) Run(ctx context.Context) error {
 	}()
 	i.server.log.Info("daemon started", "pid", os.Getpid())
 	reason := i.wait(ctx, signals)
-	i.server.log.Info("daemon ending", "reason", reason)
+	i.server.log.Info("daemon ending", "err", reason)
 	i.listener.Close()
 	<-accepted
 	i.server.Close()
@@ -153,7 +153,7 @@ func (i *Instance) accept() {
 		case errors.Is(err, net.ErrClosed):
 			return
 		case err != nil:
-			i.server.log.Error("accept", "reason", err)
+			i.server.log.Error("accept", "err", err)
 			time.Sleep(100 * time.Millisecond) // out of descriptors: let some go
 			continue
 		}

@@ -109,7 +109,7 @@ func (l *live) offerControl(rt route.Route) {
 	}
 	c, err := l.server.keepControl(rt)
 	if err != nil {
-		l.server.log.Warn("no control socket", "hop", rt.Target().Name, "reason", err)
+		l.server.log.Warn("no control socket", "hop", rt.Target().Name, "err", err)
 		return
 	}
 	l.controls = append(l.controls, c)

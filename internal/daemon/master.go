@@ -107,7 +107,7 @@ func (m *master) OpenStdioForward(ctx context.Context, _ mux.Peer, r *mux.StdioF
 	through, err := forward.OpenStdio(ctx, m.lease.Conn(), spec)
 	if err != nil { // before the client is told that it has one
 		target := m.lease.Route().Target()
-		m.server.log.Warn("stdio forward", "hop", target.Name, "reason", err)
+		m.server.log.Warn("stdio forward", "hop", target.Name, "err", err)
 		return nil, fmt.Errorf("%s: %w", target, err)
 	}
 	stream, err := newStdioStream(fds)
@@ -133,7 +133,7 @@ func (f *stdioForward) Run(ctx context.Context, _ func()) (mux.Exit, error) {
 	err := f.through.Join(ctx, f.stream, nil)
 	if err != nil && ctx.Err() == nil {
 		target := f.master.lease.Route().Target()
-		f.master.server.log.Warn("stdio forward", "hop", target.Name, "reason", err)
+		f.master.server.log.Warn("stdio forward", "hop", target.Name, "err", err)
 		return mux.Exit{}, fmt.Errorf("%s: %w", target, err)
 	}
 	return mux.Exit{Known: err == nil}, err

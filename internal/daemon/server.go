@@ -104,11 +104,11 @@ func (s *Server) Serve(conn *net.UnixConn) {
 		defer conn.Close()
 		peer, err := mux.PeerOf(conn)
 		if err != nil || !peer.Trusted() {
-			s.log.Warn("refused a client", "uid", peer.UID, "pid", peer.PID, "reason", err)
+			s.log.Warn("refused a client", "uid", peer.UID, "pid", peer.PID, "err", err)
 			return
 		}
 		if err := api.Serve(s.ctx, conn, client{s, peer}); err != nil && !errors.Is(err, io.EOF) {
-			s.log.Debug("request ended", "reason", err)
+			s.log.Debug("request ended", "err", err)
 		}
 	})
 }
@@ -159,7 +159,7 @@ func (s *Server) dial(ctx context.Context, rt route.Route, via hop.Opener, ask h
 	}
 	conn, err := hop.Dial(ctx, cfg)
 	if err != nil {
-		s.log.Warn("connection failed", "hop", rt.Target().Name, "reason", err)
+		s.log.Warn("connection failed", "hop", rt.Target().Name, "err", err)
 		return nil, err
 	}
 	s.track(rt, conn)

@@ -187,7 +187,7 @@ func (a *authenticator) publickey() (ssh.AuthMethod, error) {
 		id := a.left[0]
 		a.left = a.left[1:]
 		if err := id.Prepare(); err != nil {
-			a.log.Debug("skipping key", "key", id.String(), "reason", err)
+			a.log.Debug("skipping key", "key", id.String(), "err", err)
 			continue
 		}
 		a.offered = append(a.offered, id.String())

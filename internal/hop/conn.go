@@ -243,7 +243,7 @@ func (c *Conn) rekeyByTime() {
 	}
 	rekey, err := rekeyer(c.Conn)
 	if err != nil {
-		c.log.Warn("keys are not renewed by time", "reason", err)
+		c.log.Warn("keys are not renewed by time", "err", err)
 		return
 	}
 	ticker := time.NewTicker(interval)

@@ -157,7 +157,7 @@ func (d *dial) direct(ctx context.Context) (conn net.Conn, stage Stage, err erro
 		if err == nil || stage != StageConnect || attempt >= o.Connect.Attempts || !pauseFor(ctx, time.Second) {
 			return conn, stage, err
 		}
-		d.log.Debug("connecting again", "attempt", attempt+1, "reason", err)
+		d.log.Debug("connecting again", "attempt", attempt+1, "err", err)
 	}
 }
 

@@ -54,7 +54,7 @@ func (u *hostKeyUpdate) update(ctx context.Context, conn requester, offer []byte
 		return err
 	}
 	if plan.Skip != "" || len(plan.New)+len(plan.Deprecated) == 0 {
-		k.log.Debug("no host keys to update", "offered", len(offered), "reason", plan.Skip)
+		k.log.Debug("no host keys to update", "offered", len(offered), "err", plan.Skip)
 		return nil
 	}
 	keep, err := u.proven(conn, plan)
@@ -63,7 +63,7 @@ func (u *hostKeyUpdate) update(ctx context.Context, conn requester, offer []byte
 	}
 	if u.mode == "ask" {
 		if err := u.confirm(ctx, plan); err != nil {
-			k.log.Debug("host keys are not updated", "reason", err)
+			k.log.Debug("host keys are not updated", "err", err)
 			return nil
 		}
 	}

@@ -45,7 +45,7 @@ func (h *host) forward(nc ssh.NewChannel) {
 		return
 	}
 	h.counts.forwards.Add(1)
-	h.log.Debug("forwarding", "to", asked)
+	h.log.Debug("forwarding", "target", asked)
 	var done sync.WaitGroup
 	done.Go(func() { ssh.DiscardRequests(requests) })
 	splice(ch, c)

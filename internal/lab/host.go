@@ -138,7 +138,7 @@ func (h *host) acceptAll() {
 // this one, and otherwise serves it to its end.
 func (h *host) serve(c net.Conn) {
 	if h.behind != nil && !h.behind.made(c.RemoteAddr()) {
-		h.log.Info("connection refused", "from", c.RemoteAddr().String())
+		h.log.Info("connection refused", "peer", c.RemoteAddr().String())
 		reset(c)
 		return
 	}
@@ -149,7 +149,7 @@ func (h *host) serve(c net.Conn) {
 	defer h.untrack(c)
 	h.counts.connections.Add(1)
 	if err := h.serveSSH(c); err != nil {
-		h.log.Info("connection ended", "error", err)
+		h.log.Info("connection ended", "err", err)
 	}
 }
 

@@ -117,7 +117,7 @@ func (s *session) startProgram(args ...string) bool {
 	}
 	if err != nil {
 		fmt.Fprintf(s.ch.Stderr(), "%s: %v\r\n", s.host.name, err)
-		s.host.log.Warn("program not started", "error", err)
+		s.host.log.Warn("program not started", "err", err)
 		return false
 	}
 	return true

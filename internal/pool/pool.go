@@ -150,7 +150,7 @@ func (p *Pool) run(ctx context.Context, m *Master) {
 	}
 	p.config.Log.Info("master up", "hop", m.route.Target().Name, "route", m.route.String())
 	err = conn.Wait()
-	p.config.Log.Info("master closed", "hop", m.route.Target().Name, "reason", err)
+	p.config.Log.Info("master closed", "hop", m.route.Target().Name, "err", err)
 	p.remove(m)
 }
 
