@@ -1,0 +1,19 @@
+package sshargs
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestOperand(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]int{
+		"": -1, "host": 0, "up web1": 0, "-v up": 1, "-vv -F file up web1": 3, "-Ffile up": 1, "-vF file up": 2,
+		"-o X=y up web1": 2, "-oX=y up": 1, "-o up": -1, "-i up -p 22 -l up host": 6, "-- up": 1, "-v -- up": 2,
+		"--no-daemon -v up": 2, "--": -1, "-": 0, "-v": -1, "-! up": -1, "-o": -1, "-l -- host": 2,
+	} {
+		if got := Operand(strings.Fields(line)); got != want {
+			t.Errorf("%q: %d, want %d", line, got, want)
+		}
+	}
+}
