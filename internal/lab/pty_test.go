@@ -62,8 +62,8 @@ func TestShellOnAPty(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.expect("44 122")
-	c.send("sleep 600\r")
-	c.expect("sleep 600\r\n")
+	c.send("sh -c 'trap \"exit 3\" INT; echo re\"\"ady; while :; do sleep 1; done'\r")
+	c.expect("ready")
 	c.send("\x03")
 	c.expect("$ ")
 	c.send("exit 9\r")

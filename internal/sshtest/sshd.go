@@ -65,7 +65,9 @@ func (h *Host) sshdConfig(extra []string) string {
 		"PrintLastLog no",
 		"LogLevel VERBOSE",
 		"AcceptEnv LANG LC_*",
-		"SetEnv "+h.mark,
+		// With a shell level, bash does not take a command run by sshd for a
+		// login and leaves the account's start-up files alone.
+		"SetEnv "+h.mark+" SHLVL=1",
 		"Subsystem sftp internal-sftp",
 	)
 	if h.service != "" && hasSessionProgram() {
