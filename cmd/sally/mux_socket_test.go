@@ -129,6 +129,42 @@ func TestOwnAgent(t *testing.T) {
 	wantOneLogin(t, c, "target")
 }
 
+// TestTwoAgents: clients with different agents at the same time each have
+// their own, the second on a connection apart.
+func TestTwoAgents(t *testing.T) {
+	t.Parallel()
+	sshtest.Require(t, "ssh-agent", "ssh-add", "ssh-keygen")
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "target"})
+	u := setUp(t, c)
+	u.mustSSH("target", "true")
+	var sessions []*live
+	var keys []string
+	for range 2 {
+		key := newKey(t, "ed25519")
+		out, err := exec.Command("ssh-keygen", "-l", "-f", key).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, strings.Fields(string(out))[1])
+		cmd := u.stock("ssh", "-F", u.config, "-A", "target", "echo ready; read go; ssh-add -l")
+		cmd.Env = append(cmd.Env, "SSH_AUTH_SOCK="+agentWith(t, key))
+		sessions = append(sessions, u.begin(cmd))
+	}
+	for _, s := range sessions {
+		s.expect("ready")
+	}
+	for i, s := range sessions {
+		fmt.Fprintln(s.in, "go")
+		code := s.wait(soon)
+		if out := s.out.String(); code != 0 || !strings.Contains(out, keys[i]) || strings.Count(out, "\n") != 2 || s.err.String() != "" {
+			t.Errorf("session %d: exit code %d, stdout %q, stderr %q; want the key %s", i, code, out, s.err, keys[i])
+		}
+	}
+	if n := len(u.status().Masters); n != 2 {
+		t.Errorf("%d connections, want 2", n)
+	}
+}
+
 // TestAsk: with ControlMaster ask, the owner of the connection is asked about
 // each client, and one that is turned down does not log in by itself.
 func TestAskBeforeSharing(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -20,7 +19,8 @@ import (
 const agentChannel = "auth-agent@openssh.com"
 
 // lentAgent is the agent that sessions of a connection forward. The channels
-// do not say which session they are for, so there can be only one at a time.
+// do not say which session they are for, so there can be only one at a time: a
+// session with another is opened on a sibling connection (pool.ErrElsewhere).
 type lentAgent struct {
 	mu    sync.Mutex
 	path  string // of the socket
@@ -52,6 +52,9 @@ func (a *lentAgent) exit() {
 // errOtherAgent says that agents cannot be told apart on a connection.
 var errOtherAgent = errors.New("agent not forwarded: another session forwards a different agent on this connection")
 
+// errNoAgent says that the client has none.
+var errNoAgent = errors.New("no agent")
+
 // lend lets the server reach the agent at path until takeBack is called.
 func (a *lentAgent) lend(path string) (takeBack func(), err error) {
 	a.mu.Lock()
@@ -78,23 +81,22 @@ func (a *lentAgent) socket() string {
 	return a.path
 }
 
-// lendAgent lends the client's agent to a session on conn; false when there is
-// none, which the client's user is told.
-func (m *master) lendAgent(conn pool.Conn, stderr *os.File) (takeBack func(), lent bool) {
+// lendAgent lends the client's agent to a session on conn. takeBack is never
+// nil. The error is errNoAgent, errOtherAgent or that of a host that may have
+// none.
+func (m *master) lendAgent(conn pool.Conn) (takeBack func(), err error) {
 	nothing := func() {}
 	path, l := m.agentPath(), m.server.liveOf(conn)
 	if path == "" || l == nil {
-		return nothing, false
+		return nothing, errNoAgent
 	}
-	err := conn.MayForward()
-	if err == nil {
-		takeBack, err = l.agent.lend(path)
+	if err := conn.MayForward(); err != nil {
+		return nothing, err
 	}
-	if err != nil {
-		sayTo(stderr, err)
-		return nothing, false
+	if takeBack, err = l.agent.lend(path); err != nil {
+		return nothing, err
 	}
-	return takeBack, true
+	return takeBack, nil
 }
 
 // agentPath is the socket of the client's own agent: ForwardAgent's path or

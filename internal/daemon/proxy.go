@@ -41,7 +41,7 @@ func (u *upstream) OpenChannel(ctx context.Context, kind string, extra []byte) (
 		return openChannel(ctx, u.lease.Conn(), kind, extra)
 	}
 	leave, err := u.lease.Seat(ctx, pool.Opening{
-		Open: func(conn pool.Conn) (err error) {
+		Open: func(conn pool.Conn, _ bool) (err error) {
 			ch, reqs, err = openChannel(ctx, conn, kind, extra)
 			return err
 		},

@@ -62,9 +62,16 @@ func (m *master) startSession(ctx context.Context, req session.Request, r *mux.S
 	noAgent, noDisplay := func() {}, func() {}
 	takeBack := func() { noAgent(); noDisplay() }
 	release, err := m.lease.Seat(ctx, pool.Opening{
-		Open: func(conn pool.Conn) error {
+		Open: func(conn pool.Conn, picky bool) error {
 			if r.Agent {
-				noAgent, req.AgentForward = m.lendAgent(conn, stderr)
+				var err error
+				noAgent, err = m.lendAgent(conn)
+				if picky && errors.Is(err, errOtherAgent) {
+					return pool.ErrElsewhere
+				}
+				if req.AgentForward = err == nil; !req.AgentForward && !errors.Is(err, errNoAgent) {
+					sayTo(stderr, err)
+				}
 			}
 			if r.X11 {
 				noDisplay, req.X11 = m.lendDisplay(ctx, conn, stderr)

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -37,8 +38,9 @@ const patience = 2 * time.Second
 
 // Opening is how a session is opened where the server limits their number.
 type Opening struct {
-	// Open opens it on the connection that has a seat.
-	Open func(Conn) error
+	// Open opens it on the connection that has a seat. As long as picky it
+	// may return ErrElsewhere.
+	Open func(conn Conn, picky bool) error
 	// Full reports whether an error of Open may mean that the server allows
 	// no more sessions.
 	Full func(error) bool
@@ -46,6 +48,11 @@ type Opening struct {
 	// open and another has to end.
 	Waiting func(limit int)
 }
+
+// ErrElsewhere is what Open returns for a session that cannot have on this
+// connection all that it wants, but might on the sibling's. If that cannot be
+// had either, Open is called again and must make do.
+var ErrElsewhere = errors.New("not on this connection")
 
 // Seat opens a session on the master and keeps its seat until release is
 // called. When the connection has as many sessions as the server allows, this
@@ -73,9 +80,16 @@ func (l *Lease) Seat(ctx context.Context, o Opening) (release func(), err error)
 			}
 			continue
 		}
-		if err = o.Open(conn); err == nil {
-			s.confirm(i)
-			return sync.OnceFunc(func() { s.giveBack(i, true); leave() }), nil
+		if err = o.Open(conn, true); errors.Is(err, ErrElsewhere) {
+			if release, ok := l.elsewhere(ctx, other(i), o); ok {
+				s.giveBack(i, false)
+				leave()
+				return release, nil
+			}
+			err = o.Open(conn, false)
+		}
+		if err == nil {
+			return s.keep(i, leave), nil
 		}
 		full := o.Full(err)
 		alone := s.refused(i, full)
@@ -93,6 +107,33 @@ func (l *Lease) Seat(ctx context.Context, o Opening) (release func(), err error)
 		again = again && !alone
 	}
 }
+
+// elsewhere opens a session on the connection of a row; false if that cannot
+// be.
+func (l *Lease) elsewhere(ctx context.Context, i int, o Opening) (release func(), ok bool) {
+	s := &l.master.seats
+	if !s.takeAt(i) {
+		return nil, false
+	}
+	conn, leave, err := l.seatedAt(ctx, i)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		s.giveBack(i, false)
+		return nil, false
+	case err != nil:
+		s.noSibling()
+		return nil, false
+	}
+	if err := o.Open(conn, true); err != nil {
+		s.refused(i, o.Full(err))
+		leave()
+		return nil, false
+	}
+	return s.keep(i, leave), true
+}
+
+// other is the row that is not i.
+func other(i int) int { return siblingRow - i }
 
 // seatedAt is the connection of a row, held until leave is called.
 func (l *Lease) seatedAt(ctx context.Context, i int) (conn Conn, leave func(), err error) {
@@ -141,12 +182,27 @@ func (s *seats) free(grow bool) (int, bool) {
 		if i == siblingRow && (s.alone || !grow) {
 			break
 		}
-		if limit := s.limit(i); limit == 0 || s.rows[i].taken < limit {
-			s.rows[i].taken++
+		if s.sit(i) {
 			return i, true
 		}
 	}
 	return 0, false
+}
+
+// takeAt takes a seat of a row, if there is a free one.
+func (s *seats) takeAt(i int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return (i == ownRow || !s.alone) && s.sit(i)
+}
+
+// sit takes a free seat of a row. The caller holds mu.
+func (s *seats) sit(i int) bool {
+	if limit := s.limit(i); limit > 0 && s.rows[i].taken >= limit {
+		return false
+	}
+	s.rows[i].taken++
+	return true
 }
 
 // wait is closed when a seat is given back. The caller holds mu.
@@ -172,6 +228,13 @@ func (s *seats) total() int {
 		return s.limit(ownRow) + s.limit(siblingRow)
 	}
 	return s.limit(ownRow)
+}
+
+// keep confirms a seat, and is what gives it back with the hold on its
+// connection.
+func (s *seats) keep(i int, leave func()) (release func()) {
+	s.confirm(i)
+	return sync.OnceFunc(func() { s.giveBack(i, true); leave() })
 }
 
 // confirm notes that the server opened a session.

@@ -23,7 +23,7 @@ type limited struct {
 // seat opens a session; end gives it back to the server and to the pool.
 func (s *limited) seat(ctx context.Context, l *Lease) (conn Conn, end func(), err error) {
 	release, err := l.Seat(ctx, Opening{
-		Open: func(c Conn) error {
+		Open: func(c Conn, _ bool) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			if s.open[c] >= s.limit {
@@ -150,6 +150,54 @@ func TestNoSibling(t *testing.T) {
 		defer end()
 		if _, _, err := server.seat(ctx, lease); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a seat that nobody frees: %v", err)
+		}
+	})
+}
+
+// TestElsewhere: a session that cannot share a connection has the sibling; a
+// third makes do with the first.
+func TestElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{}
+		p, _ := newPool(t, n, Policy{Persist: time.Minute})
+		lease, err := p.Get(t.Context(), way("target"), Holder{Use: UseSession}, &person{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer lease.Release()
+		used, madeDo := map[Conn]bool{}, 0
+		o := Opening{
+			Open: func(c Conn, picky bool) error {
+				switch {
+				case used[c] && picky:
+					return ErrElsewhere
+				case used[c]:
+					madeDo++
+				}
+				used[c] = true
+				return nil
+			},
+			Full:    func(error) bool { return false },
+			Waiting: func(int) { t.Error("waited") },
+		}
+		var ends []func()
+		for range 3 {
+			release, err := lease.Seat(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ends = append(ends, release)
+		}
+		if len(used) != 2 || len(n.dials()) != 2 || madeDo != 1 {
+			t.Errorf("%d connections used, %v dialled, %d made do: want 2, two and 1", len(used), n.dials(), madeDo)
+		}
+		for _, end := range ends {
+			end()
+		}
+		for i, r := range lease.master.seats.rows {
+			if r.taken != 0 || r.open != 0 {
+				t.Errorf("row %d is not empty: %+v", i, r)
+			}
 		}
 	})
 }

@@ -8,7 +8,8 @@ import (
 )
 
 // A sibling is a second master for a route, for the sessions that the first
-// one's server does not allow on one connection. It is dialled only when
+// one's server does not allow on one connection, or that cannot share it with
+// another (ErrElsewhere). It is dialled only when
 // nobody has to be asked for it, and runs through the same parent.
 
 // siblingKey is the key of the sibling of a route's master.
