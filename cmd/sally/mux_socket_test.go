@@ -165,6 +165,45 @@ func TestTwoAgents(t *testing.T) {
 	}
 }
 
+// TestExitIsNoFailure: who rides a connection that is closed on purpose hears
+// of no failure.
+func TestExitIsNoFailure(t *testing.T) {
+	t.Parallel()
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "target"})
+	u := setUp(t, c)
+	u.mustSSH("target", "true")
+	stock := func(args ...string) *exec.Cmd { return u.stock("ssh", append([]string{"-F", u.config}, args...)...) }
+	const wait = "echo ready; read x"
+	plain := u.begin(stock("target", wait))
+	tty := u.begin(stock("-tt", "target", wait))
+	hold := u.begin(stock("-N", "-v", "target"))
+	ours := u.start("target", wait)
+	for _, s := range []*live{plain, tty, ours} {
+		s.expect("ready")
+	}
+	if !hold.err.await("mux_client_request_session: master session id", soon) {
+		t.Fatalf("no session for -N: %q", hold.err)
+	}
+	if r := u.ssh("-O", "exit", "target"); r.code != 0 {
+		t.Fatalf("exit: %+v", r)
+	}
+	for _, tt := range []struct {
+		client    *live
+		name, err string
+	}{
+		{plain, "stock", ""},
+		{tty, "stock with a terminal", "Shared connection to 127.0.0.1 closed.\r\n"},
+		{ours, "ours", "sally: target: connection closed\r\n"},
+	} {
+		if code := tt.client.wait(soon); code != 255 || tt.client.err.String() != tt.err {
+			t.Errorf("%s: exit code %d, stderr %q; want 255 and %q", tt.name, code, tt.client.err, tt.err)
+		}
+	}
+	if code := hold.wait(soon); code != 255 || strings.Contains(hold.err.String(), "sally: ") {
+		t.Errorf("-N: exit code %d, stderr %q", code, hold.err)
+	}
+}
+
 // TestAsk: with ControlMaster ask, the owner of the connection is asked about
 // each client, and one that is turned down does not log in by itself.
 func TestAskBeforeSharing(t *testing.T) {

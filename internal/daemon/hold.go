@@ -26,7 +26,7 @@ func (h *holding) Run(ctx context.Context, _ func()) (mux.Exit, error) {
 	select {
 	case <-ctx.Done():
 	case <-h.master.lease.Conn().Done():
-		if lost := h.master.lease.Failure(); lost != nil {
+		if lost := h.master.lost(); lost != nil {
 			sayTo(h.fds[2], lost)
 		}
 	}

@@ -120,12 +120,28 @@ func newPTY(term string, f *os.File) *session.PTY {
 func (m *master) openFailure(err error) error {
 	var refused *session.OpenError
 	if !errors.As(err, &refused) {
-		if lost := m.lease.Failure(); lost != nil {
+		if lost := m.lease.Failure(); lost != nil && !errors.Is(lost, hop.ErrClosed) {
 			return lost
+		} else if lost != nil {
+			err = errEnded
 		}
 	}
 	target := m.lease.Route().Target()
 	return fmt.Errorf("%s: %w", target, err)
+}
+
+// lost is what the user of a session is told about the end of its connection,
+// nil for nothing. One that was closed on purpose has no failure to tell, and
+// ssh's own clients have their line about it.
+func (m *master) lost() error {
+	failure := m.lease.Failure()
+	switch {
+	case !errors.Is(failure, hop.ErrClosed):
+		return failure
+	case m.shared, m.server.config.Say != nil:
+		return nil
+	}
+	return fmt.Errorf("%s: connection closed", m.lease.Route().Target().Name)
 }
 
 // streams are a client's three descriptors as a session uses them.
@@ -208,7 +224,7 @@ func (p *passenger) explain(exit session.Exit, err error) {
 	case errors.As(err, &refused):
 		p.say(fmt.Errorf("%s: %w", p.master.lease.Route().Target().Name, err))
 	case exit.Lost:
-		if lost := p.master.lease.Failure(); lost != nil {
+		if lost := p.master.lost(); lost != nil {
 			p.say(lost)
 		}
 	}
