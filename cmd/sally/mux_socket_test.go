@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -201,6 +202,50 @@ func TestExitIsNoFailure(t *testing.T) {
 	}
 	if code := hold.wait(soon); code != 255 || strings.Contains(hold.err.String(), "sally: ") {
 		t.Errorf("-N: exit code %d, stderr %q", code, hold.err)
+	}
+}
+
+// TestWhatControlClientsDo: status tells what each is here for, and counts only
+// those that have a session.
+func TestWhatControlClientsDo(t *testing.T) {
+	t.Parallel()
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "target"})
+	u := setUp(t, c)
+	u.mustSSH("target", "true")
+	wants := func(sessions int, want ...string) {
+		t.Helper()
+		await(t, fmt.Sprintf("%q", want), func() bool {
+			m := u.master("target")
+			var got []string
+			for _, h := range m.Held {
+				got = append(got, h.Use+" "+h.What)
+			}
+			return m.Sessions == sessions && slices.Equal(got, want)
+		})
+	}
+	wants(0)
+	idle, err := net.Dial("unix", u.master("target").Control)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants(0, "request control client")
+	idle.Close()
+	wants(0)
+	for _, tt := range []struct {
+		args     []string
+		sessions int
+		want     string
+	}{
+		{[]string{"target", "cat"}, 1, "session command"},
+		{[]string{"-T", "target"}, 1, "session shell"},
+		{[]string{"-s", "target", "sftp"}, 1, "session subsystem"},
+		{[]string{"-N", "target"}, 0, "hold hold"},
+		{[]string{"-W", fmt.Sprint("127.0.0.1:", echoServer(t)), "target"}, 0, "forward stdio forward"},
+	} {
+		l := u.begin(u.stock("ssh", append([]string{"-F", u.config}, tt.args...)...))
+		wants(tt.sessions, tt.want)
+		l.cmd.Process.Kill()
+		wants(0)
 	}
 }
 

@@ -190,12 +190,28 @@ func (s *Server) AwaitIdle(ctx context.Context) {
 	}
 }
 
-// holder describes the client for status.
+// holder describes a control client for status, as long as it is not known
+// what it is here for.
 func (m *master) holder() pool.Holder {
-	if m.peer.WantsNoSession() {
-		return pool.Holder{Use: pool.UseHold, What: "control client", PID: m.peer.PID}
+	return pool.Holder{Use: pool.UseRequest, What: "control client", PID: m.peer.PID}
+}
+
+// usedFor notes what a control client is here for. One of ours has said so.
+func (m *master) usedFor(use pool.Use, what string) {
+	if m.shared {
+		m.lease.SetUse(use, what)
 	}
-	return pool.Holder{Use: pool.UseSession, What: "control client", PID: m.peer.PID}
+}
+
+// kindOf names what a session runs.
+func kindOf(r *mux.SessionRequest) string {
+	switch {
+	case r.Subsystem:
+		return "subsystem"
+	case r.Command != "":
+		return "command"
+	}
+	return "shell"
 }
 
 // controlOf is the path of a route's control socket, "" when it has none.

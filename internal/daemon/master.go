@@ -103,6 +103,7 @@ func (m *master) OpenStdioForward(ctx context.Context, _ mux.Peer, r *mux.StdioF
 	if _, err := m.need(ctx); err != nil {
 		return nil, err
 	}
+	m.usedFor(pool.UseForward, "stdio forward")
 	spec := sshconfig.ForwardSpec{ConnectHost: r.Host, ConnectPort: r.Port, ConnectPath: r.Path}
 	through, err := forward.OpenStdio(ctx, m.lease.Conn(), spec)
 	if err != nil { // before the client is told that it has one

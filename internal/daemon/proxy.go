@@ -40,6 +40,7 @@ func (u *upstream) OpenChannel(ctx context.Context, kind string, extra []byte) (
 	if kind != "session" {
 		return openChannel(ctx, u.lease.Conn(), kind, extra)
 	}
+	u.lease.SetUse(pool.UseSession, "proxy")
 	leave, err := u.lease.Seat(ctx, pool.Opening{
 		Open: func(conn pool.Conn, _ bool) (err error) {
 			ch, reqs, err = openChannel(ctx, conn, kind, extra)

@@ -23,9 +23,11 @@ func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequ
 		return nil, m.refuse(err)
 	}
 	if m.shared && p.WantsNoSession() {
+		m.usedFor(pool.UseHold, "hold")
 		m.sessions.Add(1)
 		return &holding{master: m, fds: fds}, nil
 	}
+	m.usedFor(pool.UseSession, kindOf(r))
 	req := session.Request{Command: r.Command, Subsystem: r.Subsystem, Env: r.Env, EscapeChar: -1}
 	if r.EscapeChar != mux.NoEscapeChar {
 		req.EscapeChar = int(r.EscapeChar)

@@ -120,6 +120,20 @@ func (l *Lease) Since() time.Time {
 	return l.master.since
 }
 
+// SetUse says what the lease is for from now on, for status.
+func (l *Lease) SetUse(use Use, what string) {
+	l.master.pool.mu.Lock()
+	defer l.master.pool.mu.Unlock()
+	l.holder.Use, l.holder.What = use, what
+}
+
+// heldBy describes the lease's holder.
+func (l *Lease) heldBy() Holder {
+	l.master.pool.mu.Lock()
+	defer l.master.pool.mu.Unlock()
+	return l.holder
+}
+
 // Failure is why the master's connection has ended, nil while it is alive.
 // Behind a chain the cause is the first hop of it that ended.
 func (l *Lease) Failure() error {
