@@ -35,7 +35,7 @@ func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequ
 	if r.TTY {
 		req.PTY = newPTY(r.Term, fds[0])
 	}
-	s, leave, err := m.startSession(ctx, req, r, fds[2])
+	s, leave, err := m.startAnew(ctx, req, r, fds[2])
 	if err != nil {
 		return nil, m.refuse(m.openFailure(err))
 	}
@@ -121,6 +121,10 @@ func newPTY(term string, f *os.File) *session.PTY {
 // refusal, or the hop of the chain that was lost.
 func (m *master) openFailure(err error) error {
 	var refused *session.OpenError
+	var dialled *hop.Error
+	if errors.As(err, &dialled) {
+		return err
+	}
 	if !errors.As(err, &refused) {
 		if lost := m.lease.Failure(); lost != nil && !errors.Is(lost, hop.ErrClosed) {
 			return lost
