@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,7 +149,8 @@ func (c client) Down(_ context.Context, r *api.Request) (*api.Result, error) {
 		result.Closed = []string{lease.Route().Target().Name}
 		return result, nil
 	}
-	for _, m := range c.pool.Snapshot() {
+	// What runs through a connection goes before it, to be counted itself.
+	for _, m := range slices.Backward(c.pool.Snapshot()) {
 		if (r.All || string(m.Key) == r.Key) && c.pool.Down(m.Key) {
 			result.Closed = append(result.Closed, m.Hop)
 		}

@@ -27,9 +27,10 @@ const (
 
 // row is the sessions of one connection.
 type row struct {
-	taken int // open, and those whose opening is under way
-	open  int // confirmed by the server
-	limit int // learned; 0 while not known
+	taken int       // open, and those whose opening is under way
+	open  int       // confirmed by the server
+	limit int       // learned; 0 while not known
+	left  time.Time // when a session last ended
 }
 
 // patience is how long no seat may become free before a sibling is opened, or
@@ -93,9 +94,13 @@ func (l *Lease) Seat(ctx context.Context, o Opening) (release func(), err error)
 		}
 		full := o.Full(err)
 		alone := s.refused(i, full)
-		if !full || (alone && !again) {
+		if !full || (alone && !again && !s.leftLately(i)) {
 			leave()
 			return nil, err
+		}
+		if alone && !again && !pause(ctx, leavePause) {
+			leave()
+			return nil, ctx.Err()
 		}
 		// sshd gives a seat back some time after it has closed the channel,
 		// and before it answers what is asked then.
@@ -106,6 +111,32 @@ func (l *Lease) Seat(ctx context.Context, o Opening) (release func(), err error)
 		}
 		again = again && !alone
 	}
+}
+
+// A server may give a seat back well after it has closed the session's channel:
+// for leaveTime after one has ended a refusal is not believed, and asked again
+// every leavePause.
+const (
+	leaveTime  = 5 * time.Second
+	leavePause = 50 * time.Millisecond
+)
+
+// pause waits d; false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// leftLately reports whether a session of a row has just ended.
+func (s *seats) leftLately(i int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left := s.rows[i].left
+	return !left.IsZero() && time.Since(left) < leaveTime
 }
 
 // elsewhere opens a session on the connection of a row; false if that cannot
@@ -278,6 +309,7 @@ func (s *seats) giveBack(i int, wasOpen bool) {
 	s.rows[i].taken--
 	if wasOpen {
 		s.rows[i].open--
+		s.rows[i].left = time.Now()
 	}
 	if s.freed != nil {
 		close(s.freed)
