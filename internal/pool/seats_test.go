@@ -201,3 +201,47 @@ func TestElsewhere(t *testing.T) {
 		}
 	})
 }
+
+// TestSlowToLeave is a server that frees the seats of ended sessions later than
+// it answers anything, and one that allows none at all.
+func TestSlowToLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := newPool(t, &network{}, Policy{Persist: time.Minute})
+		server := &limited{limit: 1, open: map[Conn]int{}}
+		lease, err := p.Get(t.Context(), way("target"), Holder{Use: UseSession}, &person{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer lease.Release()
+		conn, end, err := server.seat(t.Context(), lease)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end()
+		server.leave(conn, +1) // it is not gone yet
+		time.AfterFunc(2*time.Second, func() { server.leave(conn, -1) })
+		start := time.Now()
+		_, end, err = server.seat(t.Context(), lease)
+		if err != nil {
+			t.Fatalf("while the first was leaving: %v", err)
+		}
+		if waited := time.Since(start); waited < 2*time.Second || waited > 3*time.Second {
+			t.Errorf("it took %v", waited)
+		}
+		end()
+		server.leave(conn, +1) // and now never
+		if _, _, err := server.seat(t.Context(), lease); !errors.Is(err, errFull) {
+			t.Errorf("refused for good: %v", err)
+		}
+		if waited := time.Since(start); waited > leaveTime+5*time.Second {
+			t.Errorf("it was believed after %v", waited)
+		}
+	})
+}
+
+// leave changes how many sessions the server counts on a connection.
+func (s *limited) leave(c Conn, by int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[c] += by
+}
