@@ -52,7 +52,7 @@ func TestLookupIsThatOfKeygen(t *testing.T) {
 func TestKeysFromKeyscanAreKnown(t *testing.T) {
 	needOpenSSH(t)
 	if _, err := exec.LookPath("ssh-keyscan"); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	port := serveSSHD(t, sshdFor(t, "ed", false, "HostKey "+filepath.Join(keyDir(), "ec"), "HostKey "+filepath.Join(keyDir(), "rsa")))
 	out, err := exec.Command("ssh-keyscan", "-T", "20", "-p", strconv.Itoa(port), "127.0.0.1").Output()

@@ -21,7 +21,7 @@ func needOpenSSH(t testing.TB) (sshd string) {
 	t.Helper()
 	for _, name := range []string{"ssh", "ssh-keygen"} {
 		if _, err := exec.LookPath(name); err != nil {
-			t.Skip(name + " is not installed")
+			t.Fatal(name + " is not installed (Debian package openssh-client)")
 		}
 	}
 	for _, sshd = range []string{"/usr/sbin/sshd", "/usr/bin/sshd"} {
@@ -29,7 +29,7 @@ func needOpenSSH(t testing.TB) (sshd string) {
 			return sshd
 		}
 	}
-	t.Skip("sshd is not installed")
+	t.Fatal("sshd is not installed (Debian package openssh-server)")
 	return ""
 }
 
