@@ -15,7 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// needOpenSSH skips a test where the oracle is not installed, and returns the
+// needOpenSSH ends a test where the oracle is not installed, and returns the
 // path of sshd.
 func needOpenSSH(t testing.TB) (sshd string) {
 	t.Helper()
