@@ -26,6 +26,7 @@ mount mount
 autossh autossh
 git git
 python3 python3
+openssl openssl
 rsync rsync
 xauth xauth
 '
