@@ -45,6 +45,9 @@ missing() {
 	done | sort -u
 }
 
+# sshd wants its directory even where no service of the system has made it.
+if [ "$(id -u)" = 0 ]; then mkdir -p -m 755 /run/sshd; fi
+
 packages=$(missing)
 test -n "$packages" || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
