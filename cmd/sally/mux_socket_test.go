@@ -15,26 +15,6 @@ import (
 	"sallyport/internal/sshtest"
 )
 
-// begin starts a stock client and leaves its input open.
-func (u *user) begin(c *exec.Cmd) *live {
-	u.t.Helper()
-	l := &live{t: u.t, cmd: c, out: newWatched(), err: newWatched(), done: make(chan struct{})}
-	c.Stdout, c.Stderr = l.out, l.err
-	var err error
-	if l.in, err = c.StdinPipe(); err == nil {
-		err = c.Start()
-	}
-	if err != nil {
-		u.t.Fatal(err)
-	}
-	go func() { c.Wait(); close(l.done) }()
-	u.t.Cleanup(func() {
-		c.Process.Kill()
-		<-l.done
-	})
-	return l
-}
-
 // echoServer sends back what it is sent.
 func echoServer(t testing.TB) (port int) {
 	t.Helper()

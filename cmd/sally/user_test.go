@@ -171,10 +171,15 @@ type live struct {
 	done     chan struct{}
 }
 
-// start starts the program and leaves its input open.
+// start starts our program and leaves its input open.
 func (u *user) start(args ...string) *live {
 	u.t.Helper()
-	c := u.cmd(args...)
+	return u.begin(u.cmd(args...))
+}
+
+// begin starts a program and leaves its input open.
+func (u *user) begin(c *exec.Cmd) *live {
+	u.t.Helper()
 	l := &live{t: u.t, cmd: c, out: newWatched(), err: newWatched(), done: make(chan struct{})}
 	c.Stdout, c.Stderr = l.out, l.err
 	var err error
