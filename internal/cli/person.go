@@ -65,11 +65,8 @@ func (p *person) askpass() (allowed, forced bool) {
 func (p *person) runAskpass(ctx context.Context, q api.Question) (string, error) {
 	cmd := exec.CommandContext(ctx, p.getenv("SSH_ASKPASS"), visible(q.Intro+q.Text))
 	cmd.Stderr = p.stderr
-	if q.Kind == "confirm" || q.Kind == "host-key" {
+	if q.Kind == "confirm" { // a host key may also be answered with its fingerprint
 		cmd.Env = append(os.Environ(), "SSH_ASKPASS_PROMPT=confirm")
-		if q.Kind == "host-key" {
-			cmd.Env = os.Environ()
-		}
 	}
 	out, err := cmd.Output()
 	var exit *exec.ExitError
