@@ -28,6 +28,7 @@ type authenticator struct {
 	offered    []string             // what was offered, for messages
 	tried      []string             // methods in order, for messages
 	allowed    []string             // the server's last list
+	done       []string             // what succeeded and was not enough
 	last       *identity.Identity   // offered last
 	mark       int64                // written, when it was offered
 	declined   []string             // methods that the server wants and we lack
@@ -121,7 +122,8 @@ func (a *authenticator) next(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	if err := a.ctx.Err(); err != nil {
 		return nil, err
 	}
-	a.allowed = c.AllowedMethods
+	a.allowed, a.done = c.AllowedMethods, c.PartialSuccessMethods
+	emit(a.ctx, Event{What: Offered, Methods: c.AllowedMethods, Done: c.PartialSuccessMethods})
 	a.log.Debug("server accepts authentication methods", "methods", strings.Join(c.AllowedMethods, ","), "partial", len(c.PartialSuccessMethods) > 0)
 	if a.giveUp != nil {
 		return nil, a.giveUp
@@ -137,10 +139,19 @@ func (a *authenticator) next(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 		if m != nil {
 			a.log.Debug("next authentication method", "method", method)
 			a.tried = append(a.tried, method)
+			emit(a.ctx, Event{What: Trying, Method: method, Key: a.offering(method)})
 			return m, nil
 		}
 	}
 	return nil, nil
+}
+
+// offering is the key that a method goes on with, "" for none.
+func (a *authenticator) offering(method string) string {
+	if method != "publickey" || len(a.offered) == 0 {
+		return ""
+	}
+	return a.offered[len(a.offered)-1]
 }
 
 // method prepares one attempt with a method; nil when it is switched off,

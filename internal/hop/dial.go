@@ -36,12 +36,18 @@ type Config struct {
 	ViaName string
 	Asker   Asker
 	Log     *slog.Logger
+	// Trace hears of the steps; nil for nobody.
+	Trace Trace
+	// ReadOnly leaves everything as it is: no key is recorded in known_hosts
+	// or added to the agent.
+	ReadOnly bool
 }
 
 // Dial connects to a hop and authenticates. It ends when ctx does, and every
 // stage is bounded. A failure is an *Error.
 func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	d := newDial(cfg)
+	ctx = withTrace(ctx, cfg.Trace)
 	if err := d.negotiable(); err != nil {
 		return nil, d.fail(StageKeyExchange, err)
 	}
@@ -72,6 +78,10 @@ func newDial(cfg Config) *dial {
 	}
 	if cfg.Asker == nil {
 		cfg.Asker = nobody{}
+	}
+	if cfg.ReadOnly {
+		cfg.Hop.Options.HostKey.UpdateHostKeys = "no"
+		cfg.Hop.Options.Auth.AddKeysToAgent = "no"
 	}
 	return &dial{Config: cfg, log: cfg.Log.With("hop", cfg.Hop.Name)}
 }
@@ -131,12 +141,15 @@ func (d *dial) connect(ctx context.Context) (net.Conn, Stage, error) {
 	switch {
 	case d.Via != nil:
 		d.log.Debug("opening a tunnel", "addr", d.Hop.Addr(), "via", d.ViaName)
+		emit(ctx, Event{What: Opening, Addr: d.Hop.Addr()})
 		conn, err := withTimeout(ctx, d.timeout(), StageOpen, func(ctx context.Context) (net.Conn, error) {
 			return dialTunnel(ctx, d.Via, o.HostName, o.Port)
 		})
+		emit(ctx, Event{What: Opened, Addr: d.Hop.Addr(), Err: err})
 		return conn, StageOpen, err
 	case o.Proxy.Command != "":
 		d.log.Debug("starting the ProxyCommand", "fdpass", o.Proxy.UseFdpass)
+		emit(ctx, Event{What: Commanding})
 		conn, err := d.proxy(ctx)
 		return conn, StageConnect, err
 	}

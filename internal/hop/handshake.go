@@ -65,6 +65,7 @@ type handshake struct {
 	dog  *watchdog
 	wire *wire
 	ssh  bool // the server has identified itself; the reader's own
+	told bool // and its version was traced; the reader's own
 
 	banners int // their bytes so far
 
@@ -95,6 +96,7 @@ func (h *handshake) run() (*Conn, error) {
 	if a, ok := c.(ssh.AlgorithmsConnMetadata); ok && h.meta == nil { // no authentication was wanted
 		h.exchanged(c, a.Algorithms())
 	}
+	emit(h.ctx, Event{What: Authenticated, Method: h.auth.lastMethod(), Done: h.auth.done})
 	return newConn(h, c, channels, requests), nil
 }
 
@@ -108,7 +110,7 @@ func (h *handshake) config() (*ssh.ClientConfig, error) {
 	asker := watchedAsker{h.Asker, h.dog}
 	host := lookupHost(h.Hop, h.wire.RemoteAddr())
 	store := newStore(o.HostKey, newKnownHostsCommand(h.Hop, host, h.Asker.Origin()))
-	h.keys = &keyChecker{ctx: h.ctx, hop: h.Hop, store: store, host: host, ask: asker, log: h.log}
+	h.keys = &keyChecker{ctx: h.ctx, hop: h.Hop, store: store, host: host, ask: asker, log: h.log, readOnly: h.ReadOnly}
 	h.auth = newAuthenticator(h.ctx, h.Hop, asker, h.log, h.openIdentities)
 	h.auth.written = h.wire.out.Load
 	h.dog.name(StageHostKey) // KnownHostsCommand runs, while the server may speak already
@@ -169,6 +171,7 @@ func (h *handshake) checkHostKey(name string, remote net.Addr, key ssh.PublicKey
 	}
 	if first {
 		h.dog.name(StageKeyExchange)
+		emit(h.ctx, Event{What: KeyAccepted})
 	}
 	if h.keys.unsafe != nil {
 		h.auth.guarded = true
@@ -205,6 +208,10 @@ func (h *handshake) exchanged(meta ssh.ConnMetadata, algs ssh.NegotiatedAlgorith
 	if proof := h.wire.kex.proof(); proof != nil && h.keys.key != nil {
 		h.bind = &identity.Binding{HostKey: h.keys.key, SessionID: meta.SessionID(), Signature: proof}
 	}
+	emit(h.ctx, Event{What: Exchanged, Version: Clean(string(meta.ServerVersion())), Algorithms: &Agreed{
+		KeyExchange: algs.KeyExchange, HostKey: algs.HostKey,
+		CipherOut: algs.Write.Cipher, CipherIn: algs.Read.Cipher, MACOut: algs.Write.MAC, MACIn: algs.Read.MAC,
+	}})
 	h.log.Debug("remote version", "version", Clean(string(meta.ServerVersion())))
 	h.log.Debug("kex: algorithm: " + h.algs.KeyExchange)
 	h.log.Debug("kex: host key algorithm: " + h.algs.HostKey)
@@ -225,6 +232,12 @@ func implicit(mac string) string {
 func (h *handshake) heard() {
 	if h.ssh = h.ssh || looksLikeSSH(h.wire.said()); h.ssh {
 		h.dog.heard()
+	}
+	if h.Trace != nil && h.ssh && !h.told {
+		version, whole := identification(h.wire.said())
+		if h.told = whole; whole {
+			emit(h.ctx, Event{What: Identified, Version: version})
+		}
 	}
 }
 

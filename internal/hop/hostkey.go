@@ -64,6 +64,8 @@ type keyChecker struct {
 	ask   Asker
 	log   *slog.Logger
 
+	readOnly bool // nothing is recorded
+
 	err     error         // why it was not accepted
 	key     ssh.PublicKey // the accepted key
 	trusted bool          // known from a user's file or confirmed: UpdateHostKeys may follow
@@ -124,6 +126,9 @@ func (c *keyChecker) decide(remote net.Addr, key ssh.PublicKey) error {
 	}
 	if verdict.Key != nil {
 		key = verdict.Key
+	}
+	if traced(c.ctx) {
+		emit(c.ctx, Event{What: KeyChecked, HostKey: c.checkedKey(key, verdict)})
 	}
 	failure := &HostKeyError{
 		Name: c.host.Lookup(), Status: verdict.Status, Type: key.Type(),
@@ -233,6 +238,9 @@ func (c *keyChecker) address(v hostkey.Verdict, found *HostKeyError) error {
 // remember files the key. A file that cannot be written is told about and
 // does not stop the connection, as in ssh(1).
 func (c *keyChecker) remember(key ssh.PublicKey, as *hostkey.Host) {
+	if c.readOnly {
+		return
+	}
 	name := as.Lookup()
 	if as.Name == "" {
 		name = as.AddrLookup()

@@ -16,7 +16,9 @@ import (
 // dialTCP connects to host:port as the options say. The error's stage is
 // resolve or connect.
 func dialTCP(ctx context.Context, host string, port int, o sshconfig.Connect) (net.Conn, Stage, error) {
+	emit(ctx, Event{What: Resolving, Host: host})
 	addrs, err := resolve(ctx, host, o.AddressFamily)
+	emit(ctx, Event{What: Resolved, Host: host, Addrs: addrs, Err: err})
 	if err != nil {
 		return nil, StageResolve, err
 	}
@@ -28,7 +30,9 @@ func dialTCP(ctx context.Context, host string, port int, o sshconfig.Connect) (n
 	for i, a := range addrs {
 		target := net.JoinHostPort(a.String(), strconv.Itoa(port))
 		candidates[i] = func(ctx context.Context) (net.Conn, error) {
+			emit(ctx, Event{What: Connecting, Addr: target})
 			conn, err := dialer.DialContext(ctx, "tcp", target)
+			emit(ctx, Event{What: Connected, Addr: target, Err: plainDialError(err, target, false)})
 			return conn, plainDialError(err, target, len(addrs) > 1)
 		}
 	}
