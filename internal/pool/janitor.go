@@ -44,7 +44,7 @@ func (p *Pool) sweep() time.Duration {
 			next = min(next, at-now)
 		case m.state == Up && len(m.leases) > 0:
 			m.state = Draining
-			delete(p.masters, m.key)
+			p.withdraw(m)
 			p.config.Log.Info("maximum age reached, draining", "hop", m.route.Target().Name)
 			next = min(next, time.Second)
 		default:

@@ -56,7 +56,9 @@ type Master struct {
 	call   *call
 	ready  chan struct{} // closed when the dial has ended
 	gone   chan struct{} // closed when it is in no table any more
-	seats  seats         // of sessions
+	// leaving is closed when it is lent to nobody any more.
+	leaving chan struct{}
+	seats   seats // of sessions
 
 	// state: guarded by pool.mu
 	state  State
@@ -64,9 +66,11 @@ type Master struct {
 	err    error // why the dial failed
 	leases map[*Lease]struct{}
 	parent *Lease
-	began  time.Duration // pool's clock: when it came up
-	idle   time.Duration // when the last lease was released
-	since  time.Time     // wall clock of began, for people
+	// dropped is true when it was closed on purpose, by Down.
+	dropped bool
+	began   time.Duration // pool's clock: when it came up
+	idle    time.Duration // when the last lease was released
+	since   time.Time     // wall clock of began, for people
 }
 
 // Use says what a lease is for.

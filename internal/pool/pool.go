@@ -52,6 +52,7 @@ type Pool struct {
 	closed  bool
 	masters map[route.Key]*Master // dialling and up
 	all     map[*Master]struct{}  // and draining
+	keepers map[route.Key]map[*Keeper]struct{}
 }
 
 // ErrShutdown is returned by Get once the pool is closed.
@@ -124,7 +125,7 @@ func (p *Pool) join(ctx context.Context, key route.Key, rt route.Route, ask hop.
 func (p *Pool) start(key route.Key, rt route.Route, origin hop.Origin) *Master {
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &Master{
-		pool: p, key: key, route: rt, origin: origin, state: Dialling, ready: make(chan struct{}), gone: make(chan struct{}),
+		pool: p, key: key, route: rt, origin: origin, state: Dialling, ready: make(chan struct{}), gone: make(chan struct{}), leaving: make(chan struct{}),
 		call: &call{cancel: cancel}, leases: map[*Lease]struct{}{}, since: time.Now(),
 	}
 	p.masters[m.key] = m
@@ -236,14 +237,21 @@ func (p *Pool) dialled(m *Master, conn Conn, err error) bool {
 	m.began, m.since = p.config.Now(), time.Now()
 	m.idle = m.began
 	p.poke()
+	p.wakeKeepers(m.key)
 	return true
+}
+
+// withdraw lends m to nobody any more. The caller holds mu.
+func (p *Pool) withdraw(m *Master) {
+	if p.masters[m.key] == m {
+		delete(p.masters, m.key)
+		close(m.leaving)
+	}
 }
 
 // forget takes m out of the tables. The caller holds mu.
 func (p *Pool) forget(m *Master) {
-	if p.masters[m.key] == m {
-		delete(p.masters, m.key)
-	}
+	p.withdraw(m)
 	if _, tabled := p.all[m]; tabled {
 		delete(p.all, m)
 		close(m.gone)
@@ -279,7 +287,7 @@ func (p *Pool) Down(key route.Key) bool {
 	was := false
 	for _, k := range []route.Key{key, siblingKey(key)} {
 		if m := p.masters[k]; m != nil {
-			was = true
+			was, m.dropped = true, true
 			if conn := p.kill(m); conn != nil {
 				conns = append(conns, conn)
 			}
@@ -300,7 +308,7 @@ func (p *Pool) Drain(key route.Key) {
 	for _, k := range []route.Key{key, siblingKey(key)} {
 		if m := p.masters[k]; m != nil && m.state == Up {
 			m.state = Draining
-			delete(p.masters, k)
+			p.withdraw(m)
 			p.poke()
 		}
 	}
@@ -324,6 +332,12 @@ func (p *Pool) Close() {
 	}
 	p.closed = true
 	close(p.stop)
+	var keepers []*Keeper
+	for _, some := range p.keepers {
+		for k := range some {
+			keepers = append(keepers, k)
+		}
+	}
 	var conns []Conn
 	for m := range p.all {
 		if conn := p.kill(m); conn != nil {
@@ -333,6 +347,9 @@ func (p *Pool) Close() {
 	p.mu.Unlock()
 	for _, c := range conns {
 		c.Close()
+	}
+	for _, k := range keepers {
+		k.Close()
 	}
 	p.tasks.Wait()
 }
