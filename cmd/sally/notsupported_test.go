@@ -18,8 +18,6 @@ func TestNothingIsIgnoredSilently(t *testing.T) {
 	for _, test := range []struct{ flags, want string }{
 		{"-oVerifyHostKeyDNS=yes", "VerifyHostKeyDNS: no DNSSEC lookup is made here, the key is checked against known_hosts"},
 		{"-oVerifyHostKeyDNS=ask", "VerifyHostKeyDNS: no DNSSEC lookup is made here, the key is checked against known_hosts"},
-		{"-oChannelTimeout=session=5m", "ChannelTimeout: channels are not closed for being idle"},
-		{"-oObscureKeystrokeTiming=yes", "ObscureKeystrokeTiming: keystrokes are sent as they are typed"},
 		{"-oPasswordCommand=/bin/pass", "PasswordCommand: it is not run by this version, you are asked"},
 		{"-oOTPCommand=/bin/otp", "OTPCommand: it is not run by this version, you are asked"},
 		{"-oAlternateAddress=192.0.2.1", "AlternateAddress: it is not tried by this version, only HostName is"},
@@ -41,7 +39,7 @@ func TestNothingIsIgnoredSilently(t *testing.T) {
 	for _, flags := range [][]string{{"-q"}, {"-oLogLevel=ERROR"}} {
 		u.must(append(flags, "-oVerifyHostKeyDNS=yes", "-y", "target", "true")...)
 	}
-	for _, none := range []string{"VerifyHostKeyDNS=no", "ChannelTimeout=none", "ChannelTimeout=session=0", "ObscureKeystrokeTiming=no",
+	for _, none := range []string{"VerifyHostKeyDNS=no", "LogVerbose=none",
 		"PKCS11Provider=none", "Tunnel=no", "PubkeyAuthentication=yes"} {
 		u.must("-o", none, "target", "true")
 	}
@@ -66,7 +64,7 @@ func TestGapsOfAChain(t *testing.T) {
 	writeFile(t, c.ConfigFile(), original+"\nHost *\n  SendEnv LANG LC_*\n  HashKnownHosts yes\n  GSSAPIAuthentication yes\n")
 	u.must("target", "true")
 	u.must("ssh", "target", "true")
-	writeFile(t, c.ConfigFile(), original+"\nHost *\n  VerifyHostKeyDNS yes\n  ChannelTimeout session=1m\n  RhostsRSAAuthentication yes\n")
+	writeFile(t, c.ConfigFile(), original+"\nHost *\n  VerifyHostKeyDNS yes\n  LogVerbose kex.c:*:1\n  RhostsRSAAuthentication yes\n")
 	hops := "sally: warning: target, jump: VerifyHostKeyDNS: no DNSSEC lookup is made here, the key is checked against known_hosts\n"
 	file := fmt.Sprintf("%s line %d: ", c.ConfigFile(), strings.Count(original, "\n")+5)
 	for _, args := range [][]string{{"target", "true"}, {"up", "target"}} {
@@ -74,7 +72,7 @@ func TestGapsOfAChain(t *testing.T) {
 		first, rest, _ := strings.Cut(r.err, "\n")
 		want := hops
 		if args[0] == "target" {
-			want += "sally: warning: target: ChannelTimeout: channels are not closed for being idle\n"
+			want += "sally: warning: target: LogVerbose: there are -v, -vv and -vvv only\n"
 		}
 		if r.code != 0 || rest != want || !strings.HasPrefix(first, file) {
 			t.Errorf("%q: %+v, want %q", args, r, want)

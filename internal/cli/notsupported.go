@@ -48,12 +48,6 @@ var gaps = []gap{
 		"unbound and host-bound are as yes"},
 	{"KbdInteractiveDevices", true, false, func(r *sshconfig.Resolved) bool { return r.Auth.KbdInteractiveDevices != "" },
 		"the server chooses"},
-	{"ChannelTimeout", false, false, func(r *sshconfig.Resolved) bool {
-		return slices.ContainsFunc(r.Session.ChannelTimeout, func(s string) bool { return !strings.HasSuffix(s, "=0") })
-	}, "channels are not closed for being idle"},
-	{"ObscureKeystrokeTiming", false, false, func(r *sshconfig.Resolved) bool {
-		return r.Session.ObscureKeystrokeTiming && isSet("ObscureKeystrokeTiming")(r)
-	}, "keystrokes are sent as they are typed"},
 	{"LogVerbose", false, false, func(r *sshconfig.Resolved) bool { return len(r.Log.Verbose) > 0 },
 		"there are -v, -vv and -vvv only"},
 }

@@ -34,6 +34,8 @@ func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequ
 	}
 	if r.TTY {
 		req.PTY = newPTY(r.Term, fds[0])
+		o := m.lease.Route().Target().Options.Session
+		req.KeystrokeInterval, req.KeystrokeAlways = o.ObscureKeystrokeInterval, o.ObscureKeystrokeSet
 	}
 	s, leave, err := m.startAnew(ctx, req, r, fds[2])
 	if err != nil {
@@ -225,9 +227,10 @@ func (p *passenger) close() {
 // explain tells the client's user why there is no exit status.
 func (p *passenger) explain(exit session.Exit, err error) {
 	var refused *session.RefusedError
+	var idle *session.IdleError
 	switch {
 	case errors.Is(err, session.ErrDisconnected):
-	case errors.As(err, &refused):
+	case errors.As(err, &refused), errors.As(err, &idle):
 		p.say(fmt.Errorf("%s: %w", p.master.lease.Route().Target().Name, err))
 	case exit.Lost:
 		if lost := p.master.lost(); lost != nil {

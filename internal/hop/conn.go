@@ -38,6 +38,7 @@ type Conn struct {
 	unsafe      error // why its host key is not the known one
 	bind        *identity.Binding
 	update      *hostKeyUpdate
+	idle        *idleWatch
 	opened      time.Time
 	tasks       sync.WaitGroup
 	updated     sync.Once // host keys are updated once
@@ -60,6 +61,7 @@ func newConn(h *handshake, c ssh.Conn, channels <-chan ssh.NewChannel, requests 
 	if h.keys.key != nil {
 		conn.fingerprint = hostkey.Fingerprint(h.keys.key, "sha256")
 	}
+	conn.idle = newIdleWatch(h.Hop.Options.Session.ChannelTimeout, h.log)
 	conn.method, conn.unsafe, conn.bind = h.auth.lastMethod(), h.keys.unsafe, h.bind
 	conn.update = &hostKeyUpdate{
 		keys: h.keys, mode: h.Hop.Options.HostKey.UpdateHostKeys, algorithms: h.hostKeyAlgorithms,
@@ -70,6 +72,9 @@ func newConn(h *handshake, c ssh.Conn, channels <-chan ssh.NewChannel, requests 
 	conn.tasks.Go(func() { conn.serveRequests(requests) })
 	conn.tasks.Go(conn.keepAlive)
 	conn.tasks.Go(conn.rekeyByTime)
+	if conn.idle != nil {
+		conn.tasks.Go(func() { conn.idle.run(conn.closing, conn.tasks.Go) })
+	}
 	go conn.await()
 	return conn
 }
@@ -181,7 +186,7 @@ func (c *Conn) serveChannels(in <-chan ssh.NewChannel) {
 			_ = ch.Reject(ssh.UnknownChannelType, "unknown channel type")
 			continue
 		}
-		f(ch)
+		f(c.idle.accepting(ch))
 	}
 }
 

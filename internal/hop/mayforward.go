@@ -32,7 +32,11 @@ func (c *Conn) OpenChannel(name string, data []byte) (ssh.Channel, <-chan *ssh.R
 			return nil, nil, err
 		}
 	}
-	return c.Conn.OpenChannel(name, data)
+	ch, requests, err := c.Conn.OpenChannel(name, data)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.idle.add(name, ch), requests, nil
 }
 
 // SendRequest makes a global request (RFC 4254 §4). The server is not asked to

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -80,6 +81,30 @@ func (e *StreamError) Unwrap() error { return e.Err }
 // ErrDisconnected is returned by Run when the user ended the session with the
 // escape "~.".
 var ErrDisconnected = errors.New("session ended by the escape key")
+
+// IdleError says that the channel was closed because nothing went over it.
+type IdleError struct{ After time.Duration }
+
+func (e *IdleError) Error() string {
+	return fmt.Sprintf("session closed: nothing was sent or received for %v (ChannelTimeout)", e.After)
+}
+
+// idler is a channel that is closed from this side when nothing goes over it.
+type idler interface {
+	// Idle is closed when that happened.
+	Idle() <-chan struct{}
+	// TimedOut is the time without traffic after which it happened.
+	TimedOut() time.Duration
+}
+
+// silence is closed when the channel was closed for being idle. The server may
+// take its time to answer: sshd does not while the program holds its output.
+func (s *Session) silence() <-chan struct{} {
+	if i, ok := s.ch.(idler); ok {
+		return i.Idle()
+	}
+	return nil
+}
 
 // ErrNotStarted is returned for a signal or a break that comes before the
 // server has accepted the command.

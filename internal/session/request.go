@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -25,6 +26,11 @@ type Request struct {
 	// EscapeChar is the byte that starts an escape after a newline, or -1
 	// for none. It is heeded only with a PTY.
 	EscapeChar int
+	// KeystrokeInterval is the time between packets while somebody types on
+	// the terminal, 0 to send keys as they come. It is heeded for OpenSSH
+	// from 9.5 on, or for any server if KeystrokeAlways.
+	KeystrokeInterval time.Duration
+	KeystrokeAlways   bool
 }
 
 // PTY describes the terminal to imitate: RFC 4254 §6.2.

@@ -1,10 +1,12 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -40,7 +42,8 @@ type run struct {
 // written, and returns how the remote program ended. It must be called once.
 //
 // A *RefusedError says that the server did not start the command,
-// ErrDisconnected that the user ended the session, a *StreamError that
+// ErrDisconnected that the user ended the session, an *IdleError that silence
+// did, a *StreamError that
 // output could not be written: the Exit is valid beside the last one. When
 // ctx ends, the channel is closed and Run returns ctx's error at once.
 func (s *Session) Run(ctx context.Context, st Streams) (Exit, error) {
@@ -88,11 +91,14 @@ const statusWait = 5 * time.Second
 // the reason why ctx ended.
 func (r *run) wait(ctx context.Context) error {
 	input, output, deaf, told, ended := r.inputDone, r.outputDone, r.s.deaf, r.s.told, r.s.ended
+	silence := r.s.silence()
 	var patience <-chan time.Time
 	for output != nil || ended != nil {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-silence:
+			return &IdleError{After: r.s.ch.(idler).TimedOut()}
 		case <-deaf:
 			deaf = nil
 			r.in.stop()
@@ -153,22 +159,33 @@ func (r *run) copyInput() {
 	case <-r.s.ended:
 		return
 	}
-	err := pump(&r.in, r.inputWriter())
+	write, flush := r.inputWriter()
+	err := pump(&r.in, write)
+	flush()
 	if err == nil && !r.in.stopped.Load() {
 		r.s.ch.CloseWrite()
 	}
 }
 
-func (r *run) inputWriter() func([]byte) error {
-	send := func(p []byte) error {
+// inputWriter sends what it is given; flush is called when all is.
+func (r *run) inputWriter() (send func([]byte) error, flush func()) {
+	send, flush = func(p []byte) error {
 		_, err := r.s.ch.Write(p)
 		return err
+	}, func() {}
+	if r.s.req.PTY == nil {
+		return send, flush
 	}
-	if r.s.req.PTY == nil || r.s.req.EscapeChar < 0 {
-		return send
+	if r.s.obscures() {
+		var waiting atomic.Bool
+		o := newObscurer(r.s.req.KeystrokeInterval, send, func() { r.s.sendChaff(&waiting) })
+		r.s.work(func() { o.run(r.s.ended) })
+		send, flush = o.write, o.flush
 	}
-	filter := NewEscapeFilter(byte(r.s.req.EscapeChar), send, r.doEscape)
-	return filter.Feed
+	if r.s.req.EscapeChar < 0 {
+		return send, flush
+	}
+	return NewEscapeFilter(byte(r.s.req.EscapeChar), send, r.doEscape).Feed, flush
 }
 
 // doEscape does what an escape key asks for.
@@ -200,7 +217,7 @@ const breakLength = 1000
 // that the remote program gets SIGPIPE. Other servers may choke on it
 // (OpenSSH's PROTOCOL, §2.1), so their output is thrown away.
 func (s *Session) sendEOW() {
-	if s.openSSH {
+	if bytes.Contains(s.version, []byte("OpenSSH")) {
 		s.ch.SendRequest("eow@openssh.com", false, nil)
 	}
 }

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"context"
 	"sync"
 
@@ -27,7 +26,7 @@ type Session struct {
 	// config: not changed after Start
 	ch      ssh.Channel
 	req     Request
-	openSSH bool
+	version []byte // the server's identification string, nil if not known
 
 	// events
 	refused chan *RefusedError // closed at the end of starting
@@ -70,7 +69,7 @@ func Start(ctx context.Context, o Opener, r Request) (*Session, error) {
 	s := &Session{
 		ch:      ch,
 		req:     r,
-		openSSH: isOpenSSH(o),
+		version: serverVersion(o),
 		refused: make(chan *RefusedError, len(messages)),
 		running: make(chan struct{}),
 		deaf:    make(chan struct{}),
@@ -134,9 +133,11 @@ func discard(answer <-chan opened) {
 	}
 }
 
-func isOpenSSH(o Opener) bool {
-	v, ok := o.(interface{ ServerVersion() []byte })
-	return ok && bytes.Contains(v.ServerVersion(), []byte("OpenSSH"))
+func serverVersion(o Opener) []byte {
+	if v, ok := o.(interface{ ServerVersion() []byte }); ok {
+		return v.ServerVersion()
+	}
+	return nil
 }
 
 // send sends the start-up messages in order. The last one is the command.

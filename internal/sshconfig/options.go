@@ -169,16 +169,19 @@ type Session struct {
 	SessionType   string // "none", "subsystem" or "default"
 	SendEnv       []string
 	// SetEnv holds NAME=VALUE entries; the first of a name wins.
-	SetEnv                   []string
-	StdinNull                bool
-	ForkAfterAuthentication  bool
-	PermitLocalCommand       bool
-	LocalCommand             string // tokens expanded
-	EscapeChar               int    // the byte, or -1 for "none"
-	EnableEscapeCommandline  bool
+	SetEnv                  []string
+	StdinNull               bool
+	ForkAfterAuthentication bool
+	PermitLocalCommand      bool
+	LocalCommand            string // tokens expanded
+	EscapeChar              int    // the byte, or -1 for "none"
+	EnableEscapeCommandline bool
+	// ObscureKeystrokeTiming tells whether it is on, ObscureKeystrokeSet whether
+	// somebody said so: it is on by default.
 	ObscureKeystrokeTiming   bool
+	ObscureKeystrokeSet      bool
 	ObscureKeystrokeInterval time.Duration
-	ChannelTimeout           []string // "type=interval" as configured
+	ChannelTimeout           ChannelTimeouts
 	XAuthLocation            string
 	Tunnel                   string
 	TunnelDevice             string

@@ -151,7 +151,7 @@ func TestOptionsAreTyped(t *testing.T) {
 		{"Remote", r.Forward.Remote, []ForwardSpec{{ConnectHost: "::1", ConnectPort: 22}}},
 		{"ForwardAgent", r.Forward.Agent, "/run/other"},
 		{"Keystroke", r.Session.ObscureKeystrokeInterval, 50 * time.Millisecond},
-		{"ChannelTimeout", r.Session.ChannelTimeout, []string{"session=5m"}},
+		{"ChannelTimeout", r.Session.ChannelTimeout, ChannelTimeouts{{"session", 5 * time.Minute}}},
 		{"VersionAddendum", r.Transport.VersionAddendum, "hello world"},
 		{"LocalCommand", r.Session.LocalCommand, "echo NONE box.example.org"},
 		{"AlternateAddress", r.Connect.Alternates, []string{"10.0.0.1", "[::1]:2222"}},
