@@ -151,12 +151,15 @@ type Holder struct {
 	Since time.Time `json:"since"`
 }
 
-// Error is a failed request. Hop and Stage are set when a hop failed.
+// Error is a failed request. Hop and what follows are set when a hop failed.
 type Error struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	Hop     string `json:"hop,omitempty"`
+	Addr    string `json:"addr,omitempty"`
+	Via     string `json:"via,omitempty"` // the hop it was dialled through
 	Stage   string `json:"stage,omitempty"`
+	Cause   string `json:"cause,omitempty"` // the likely one, a hop.Cause
 	// Methods are those that a server which refused us would accept, by commas.
 	Methods string `json:"methods,omitempty"`
 }

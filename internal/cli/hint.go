@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"sallyport/internal/api"
 	"sallyport/internal/daemon"
@@ -28,23 +27,11 @@ func hintFor(err error) string {
 
 // hopHint is about a hop that failed in a stage.
 func hopHint(e *api.Error) string {
-	text := e.Message
-	switch e.Stage {
-	case "resolve":
-		return "no \"Host " + e.Hop + "\" in your configuration names an address for it, or the name server does not know it"
-	case "open":
-		if strings.Contains(text, "forwarding is disabled: ") {
-			return "the jump host's key is not the known one; StrictHostKeyChecking no lets a command run there, and nothing go through"
-		}
-		if strings.Contains(text, "prohibited") {
-			return "the jump host does not let you through: its sshd needs AllowTcpForwarding yes, and PermitOpen must allow this address"
-		}
-	case "host key":
-		if strings.Contains(text, "has changed") {
-			return "somebody may be listening in; if the administrator confirms the new key, remove the old line that is named above"
-		}
+	a, ok := adviceFor(failure{hop: e.Hop, via: e.Via, addr: e.Addr, stage: e.Stage, cause: e.Cause})
+	if !ok {
+		return ""
 	}
-	return ""
+	return a.why + "; " + a.do
 }
 
 // sshLine is what ssh(1) says of a failure, for the programs that look for its

@@ -44,7 +44,8 @@ func requestRoute(r *api.Request) (route.Route, error) {
 func apiError(err error) error {
 	var e *hop.Error
 	if errors.As(err, &e) {
-		failed := &api.Error{Code: api.CodeHop, Message: err.Error(), Hop: e.Hop, Stage: string(e.Stage)}
+		failed := &api.Error{Code: api.CodeHop, Message: err.Error(), Hop: e.Hop, Addr: e.Addr, Via: e.Via,
+			Stage: string(e.Stage), Cause: string(hop.CauseOf(err))}
 		var refused *hop.AuthError
 		if errors.As(err, &refused) {
 			failed.Methods = strings.Join(refused.Allowed, ",")

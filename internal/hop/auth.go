@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -36,6 +37,7 @@ type authenticator struct {
 	rounds     int                  // keyboard-interactive attempts left
 	asked      int                  // keyboard-interactive rounds so far
 	answered   bool                 // a secret was sent: the server may take its time
+	signed     bool                 // the server accepted a key so far as to have it sign
 	giveUp     error
 	guarded    bool // nothing may be sent that an impostor could use
 
@@ -55,7 +57,12 @@ type AuthError struct {
 	Offered []string // keys offered, in order
 	// Declined are the methods that the options allow and this program lacks.
 	Declined []string
-	Err      error // what ended it, if not the lack of methods
+	// Done are methods that succeeded and were not enough.
+	Done []string
+	// Signed is true when the server was given what it could check: a
+	// signature, which it had asked for, or a secret.
+	Signed bool
+	Err    error // what ended it, if not the lack of methods
 }
 
 func (e *AuthError) Error() string {
@@ -83,10 +90,16 @@ func (e *AuthError) Error() string {
 
 func (e *AuthError) Unwrap() error { return e.Err }
 
+// wantsKeys tells a server that would take a key when none was offered.
+func (e *AuthError) wantsKeys() bool {
+	return len(e.Offered) == 0 && slices.Contains(e.Allowed, "publickey")
+}
+
 // failure is the error to report once the library has ended with err.
 func (a *authenticator) failure(err error) *AuthError {
 	e := &AuthError{User: a.hop.Options.User, Allowed: a.allowed, Tried: slices.Compact(slices.Clone(a.tried)),
-		Offered: a.offered, Declined: a.declined, Err: a.giveUp}
+		Offered: a.offered, Declined: a.declined,
+		Done: a.done, Signed: a.signed || a.answered, Err: a.giveUp}
 	switch {
 	case e.Err != nil || err == nil:
 	case strings.Contains(err.Error(), noMethodsLeft):
@@ -207,9 +220,21 @@ func (a *authenticator) publickey() (ssh.AuthMethod, error) {
 		if a.written != nil {
 			a.mark = a.written()
 		}
-		return ssh.PublicKeys(id), nil
+		return ssh.PublicKeys(noticed{id, a}), nil
 	}
 	return nil, nil
+}
+
+// noticed is an identity that notes whether it was asked to sign.
+type noticed struct {
+	*identity.Identity
+	auth *authenticator
+}
+
+// SignWithAlgorithm is ssh.AlgorithmSigner's.
+func (n noticed) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	n.auth.signed = true
+	return n.Identity.SignWithAlgorithm(rand, data, algorithm)
 }
 
 // insist offers the last key again when the library did not send it at all:

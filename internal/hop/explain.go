@@ -20,9 +20,15 @@ func looksLikeSSH(said []byte) bool {
 	return false
 }
 
-// notSSH is about a server that said something else.
+// NotSSHError is about a server that said something else.
+type NotSSHError struct {
+	Said string // its first bytes
+}
+
+func (e *NotSSHError) Error() string { return fmt.Sprintf("not an SSH server: it said %q", e.Said) }
+
 func notSSH(said []byte) error {
-	return fmt.Errorf("not an SSH server: it said %q", said[:min(len(said), 64)])
+	return &NotSSHError{Said: string(said[:min(len(said), 64)])}
 }
 
 // plainError is a library's error without its preamble; the cause is kept.

@@ -141,6 +141,9 @@ func (h *handshake) openIdentities() ([]*identity.Identity, error) {
 		return nil, err
 	}
 	h.set = set
+	if h.Trace != nil {
+		emit(h.ctx, gathered(set))
+	}
 	for _, note := range set.Notes() {
 		h.log.Debug(note)
 	}

@@ -61,7 +61,7 @@ func resolve(ctx context.Context, host, family string) ([]netip.Addr, error) {
 	if err != nil {
 		var dns *net.DNSError
 		if errors.As(err, &dns) && dns.IsNotFound {
-			return nil, fmt.Errorf("no address for %q", host)
+			return nil, fmt.Errorf("%w for %q", ErrNoAddress, host)
 		}
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func resolve(ctx context.Context, host, family string) ([]netip.Addr, error) {
 		addrs[i] = addrs[i].Unmap()
 	}
 	if len(addrs) == 0 {
-		return nil, fmt.Errorf("no %s address for %q", network, host)
+		return nil, &plainError{fmt.Sprintf("no %s address for %q", network, host), ErrNoAddress}
 	}
 	return addrs, nil
 }
@@ -113,4 +113,18 @@ func plainDialError(err error, addr string, several bool) error {
 		return fmt.Errorf("%s: %w", addr, err)
 	}
 	return err
+}
+
+// Reach connects to one address, "ip:port", as a dial of the hop would, and
+// closes the connection: to test the addresses that no dial came to.
+func Reach(ctx context.Context, addr string, o sshconfig.Connect) error {
+	dialer, err := newDialer(o)
+	if err != nil {
+		return err
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return plainDialError(err, addr, false)
+	}
+	return conn.Close()
 }

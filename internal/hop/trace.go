@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"net/netip"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"sallyport/internal/hostkey"
+	"sallyport/internal/identity"
 )
 
 // Trace hears of a dial's steps as they happen. It is called by the dial's
@@ -33,6 +35,7 @@ const (
 	KeyAccepted   What = "key accepted"  // the host's key is taken for good
 	Exchanged     What = "exchanged"     // keys, with Algorithms
 	Offered       What = "offered"       // the server goes on with one of Methods, after those Done
+	Gathered      What = "gathered"      // Keys to offer, AgentKeys of which the agent holds; Notes says what was left out
 	Trying        What = "trying"        // Method, with Key
 	Authenticated What = "authenticated" // by Method, after those Done
 )
@@ -51,6 +54,9 @@ type Event struct {
 	Done       []string // methods that succeeded and were not enough
 	Method     string
 	Key        string // the identity offered, as messages name it
+	Keys       []string
+	AgentKeys  int
+	Notes      []string
 	Err        error
 }
 
@@ -100,6 +106,18 @@ func identification(said []byte) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// gathered describes the identities that are to be offered.
+func gathered(set *identity.Set) Event {
+	e := Event{What: Gathered, Notes: set.Notes()}
+	for _, id := range set.Identities() {
+		e.Keys = append(e.Keys, id.String())
+		if strings.HasPrefix(id.Source, "agent") {
+			e.AgentKeys++
+		}
+	}
+	return e
 }
 
 // checkedKey describes a verdict on a key for a trace.
