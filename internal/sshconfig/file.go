@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,7 +19,10 @@ import (
 type Files struct {
 	// config: not changed after Load
 	env   Env
+	name  string
 	roots []root
+	// texts stand in for what files hold; see With.
+	texts map[string]string
 
 	// state: guarded by mu
 	mu    sync.Mutex
@@ -59,7 +63,17 @@ func Load(name string, env Env) (*Files, error) {
 	if err := env.fill(); err != nil {
 		return nil, err
 	}
-	f := &Files{env: env, files: make(map[string]*file), globs: make(map[string][]string)}
+	return load(name, env, nil)
+}
+
+// With is the files as they would be with other texts in those named, which
+// need not exist. Names are those that HostBlock and Origin tell.
+func (f *Files) With(texts map[string]string) (*Files, error) {
+	return load(f.name, f.env, texts)
+}
+
+func load(name string, env Env, texts map[string]string) (*Files, error) {
+	f := &Files{env: env, name: name, texts: texts, files: make(map[string]*file), globs: make(map[string][]string)}
 	if strings.EqualFold(name, "none") {
 		return f, nil
 	}
@@ -110,6 +124,9 @@ func cannotOpen(name string, err error) error {
 
 // read reads and splits a file. check refuses one that others may write.
 func (f *Files) read(name string, check bool) (*file, error) {
+	if text, ok := f.texts[name]; ok {
+		return parseFile(name, text), nil
+	}
 	h, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -217,75 +234,27 @@ func (f *Files) expandGlob(pattern string) []string {
 	if ok {
 		return names
 	}
-	names = glob(pattern)
+	names = f.withTexts(pattern, glob(pattern))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.globs[pattern] = names
 	return names
 }
 
-// HostBlock is a name that a Host line gives literally.
-type HostBlock struct {
-	Name string
-	File string
-	Line int
-}
-
-// Hosts lists the names that Host lines give without wildcards or negation, in
-// the order of the files; the first line of a name counts. Included files
-// are followed when their names have no tokens. It is meant for completion
-// and listings, and leaves out what it cannot read.
-func (f *Files) Hosts() []HostBlock {
-	c := hostCollector{files: f, seen: make(map[string]bool)}
-	for _, r := range f.roots {
-		c.collect(r.file, r.giver, 0)
-	}
-	return c.blocks
-}
-
-// hostCollector gathers Hosts' answer.
-type hostCollector struct {
-	files  *Files
-	seen   map[string]bool
-	blocks []HostBlock
-}
-
-func (c *hostCollector) collect(f *file, giver giver, depth int) {
-	if depth > maxDepth {
-		return
-	}
-	for i := range f.lines {
-		l := &f.lines[i]
-		if l.kw != kwHost && l.kw != kwInclude {
-			continue
-		}
-		args, _ := splitArgs(l.rest, nil)
-		for _, arg := range args {
-			if l.kw == kwHost {
-				c.add(arg, f.name, int(l.number))
-				continue
-			}
-			c.include(arg, giver, depth)
+// withTexts adds the names of texts that a pattern matches.
+func (f *Files) withTexts(pattern string, names []string) []string {
+	for name := range f.texts {
+		if ok, err := filepath.Match(pattern, name); name == pattern || (ok && err == nil) {
+			names = append(names, name)
 		}
 	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
-func (c *hostCollector) add(name, file string, line int) {
-	if name == "" || name[0] == '!' || strings.ContainsAny(name, "*?") || c.seen[name] {
-		return
-	}
-	c.seen[name] = true
-	c.blocks = append(c.blocks, HostBlock{name, file, line})
-}
-
-func (c *hostCollector) include(arg string, giver giver, depth int) {
-	path, err := c.files.env.includePath(arg, giver, nil)
-	if err != nil {
-		return
-	}
-	for _, name := range c.files.expandGlob(path) {
-		if one, err := c.files.include(name); err == nil && one != nil {
-			c.collect(one, giver, depth+1)
-		}
-	}
+// WithRoot is the files with an empty one that does not exist yet as the
+// user's own.
+func (f *Files) WithRoot(name string) (*Files, error) {
+	texts := map[string]string{name: ""}
+	return load(name, f.env, texts)
 }

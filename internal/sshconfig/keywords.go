@@ -126,6 +126,7 @@ const (
 	kwControlMaxAge
 	kwPasswordCommand
 	kwOTPCommand
+	kwTags
 	numKeywords
 )
 
@@ -177,6 +178,7 @@ const (
 	kindRefuse
 	kindAlternates
 	kindPolicy
+	kindTags
 )
 
 // keywordTable holds each keyword's kind and its names in lower case: first
@@ -304,6 +306,7 @@ var keywordTable = [numKeywords]struct {
 	kwControlMaxAge:                    {kindTime, []string{"controlmaxage"}},
 	kwPasswordCommand:                  {kindCommand, []string{"passwordcommand"}},
 	kwOTPCommand:                       {kindCommand, []string{"otpcommand"}},
+	kwTags:                             {kindTags, []string{"tags"}},
 }
 
 // keywordByName finds a keyword by any of its names.

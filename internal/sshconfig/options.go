@@ -23,6 +23,8 @@ type Options struct {
 	Port int
 	// Tag is the value of Tag.
 	Tag string
+	// Tags are our Tags: names by which hosts are found, and nothing else.
+	Tags []string
 
 	Proxy     Proxy
 	Connect   Connect

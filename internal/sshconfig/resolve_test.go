@@ -401,8 +401,8 @@ func TestHosts(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []HostBlock{
-		{"a", filepath.Join(dir, "config"), 1}, {"b c", filepath.Join(dir, "config"), 1},
-		{"g", filepath.Join(dir, "inc1"), 1}, {"e", filepath.Join(dir, "config"), 3},
+		{Name: "a", File: filepath.Join(dir, "config"), Line: 1}, {Name: "b c", File: filepath.Join(dir, "config"), Line: 1},
+		{Name: "g", File: filepath.Join(dir, "inc1"), Line: 1}, {Name: "e", File: filepath.Join(dir, "config"), Line: 3},
 	}
 	if diff := cmp.Diff(want, f.Hosts()); diff != "" {
 		t.Error(diff)

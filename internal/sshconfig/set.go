@@ -2,6 +2,7 @@ package sshconfig
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -191,6 +192,8 @@ func (st *statement) dispatchSpecial() error {
 		return st.setAlternates()
 	case kindPolicy:
 		return st.setPolicy()
+	case kindTags:
+		return st.setTags()
 	case kindForward:
 		return st.setForward()
 	case kindPermitOpen:
@@ -448,5 +451,20 @@ func (st *statement) setPolicy() error {
 		return st.bad("unsupported option \"%s\".", arg)
 	}
 	st.str(arg)
+	return nil
+}
+
+// setTags accumulates the words of Tags, each once.
+func (st *statement) setTags() error {
+	words := st.args
+	st.args = nil
+	for _, w := range words {
+		if w == "" || strings.Contains(w, ",") {
+			return st.bad("Bad tag \"%s\".", w)
+		}
+		if st.active && !slices.Contains(st.val().list, w) {
+			st.val().add(w, st.origin())
+		}
+	}
 	return nil
 }

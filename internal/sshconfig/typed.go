@@ -21,7 +21,7 @@ func (f *final) seconds(kw keyword) time.Duration {
 // an error here too, unless the query is for printing.
 func (f *final) options() (*Options, error) {
 	o := &Options{
-		Original: f.original, HostName: f.host, User: f.user, Port: f.port, Tag: f.str[kwTag],
+		Original: f.original, HostName: f.host, User: f.user, Port: f.port, Tag: f.str[kwTag], Tags: f.vals[kwTags].list,
 		Connect: f.connectOptions(), Transport: f.transportOptions(), Session: f.sessionOptions(),
 		Forward: f.forwardOptions(), Control: f.controlOptions(),
 	}
