@@ -20,6 +20,7 @@ var layers = map[string][]string{
 	"sshconfig": {},
 	"sshargs":   {"sshconfig"},
 	"route":     {"sshconfig"},
+	"inventory": {"sshconfig", "route"},
 	"hostkey":   {},
 	"identity":  {},
 	"hop":       {"sshconfig", "route", "hostkey", "identity"},
@@ -31,7 +32,7 @@ var layers = map[string][]string{
 	"api":       {},
 	"daemon":    {"sshconfig", "route", "hop", "pool", "session", "stdio", "forward", "mux", "api"},
 	"lab":       {},
-	"cli":       {"sshconfig", "sshargs", "route", "mux", "api", "daemon", "lab"},
+	"cli":       {"sshconfig", "sshargs", "route", "mux", "api", "daemon", "inventory", "lab"},
 	"sshtest":   {},
 }
 
