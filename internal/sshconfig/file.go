@@ -45,6 +45,11 @@ type file struct {
 	// checked is set once all lines were found good, so that lines that do
 	// not apply to a host need not be looked at again.
 	checked atomic.Bool
+
+	// reads counts the readings since then; see indexed.
+	reads     atomic.Int32
+	indexOnce sync.Once
+	index     *blockIndex
 }
 
 // line is one statement; what it says is read when it matters.

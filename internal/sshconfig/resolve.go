@@ -214,9 +214,18 @@ func (p *pass) readFile(f *file, giver giver, active *bool, depth int) error {
 	defer func() { p.state, p.depth = outer, outerDepth }()
 
 	checked := f.checked.Load()
+	var index *blockIndex
+	if checked {
+		index = f.indexed()
+	}
 	var bad []*Error
 	st := statement{pass: p, file: f.name, giver: giver}
-	for i := range f.lines {
+	for i := 0; i < len(f.lines); i++ {
+		if index != nil && !*active {
+			if i = index.next(i, p.host, len(f.lines)); i == len(f.lines) {
+				break
+			}
+		}
 		l := &f.lines[i]
 		if checked && !*active && !l.kw.always() {
 			continue
