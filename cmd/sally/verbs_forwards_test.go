@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"sallyport/internal/api"
 	"sallyport/internal/sshtest"
 )
 
@@ -20,7 +19,8 @@ func TestStatusShowsForwards(t *testing.T) {
 	hold := u.start("-N", "-L", socket+":db:5432", "-R", "0:localhost:22", "jump")
 	await(t, "it forwards", func() bool { m := u.master("jump"); return m != nil && len(m.Forwards) == 2 })
 	m := u.master("jump")
-	if got := (api.Forward{Kind: "local", Listen: socket, Target: "db:5432"}); m.Forwards[0] != got {
+	if f := m.Forwards[0]; f.Kind != "local" || f.Listen != socket || f.Target != "db:5432" || f.Pinned ||
+		f.PID != hold.cmd.Process.Pid || f.Command != "sally" || f.Host != "jump" {
 		t.Errorf("forwards: %+v", m.Forwards)
 	}
 	if r := m.Forwards[1]; r.Kind != "remote" || r.Listen == "0" || r.Target != "localhost:22" {

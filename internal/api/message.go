@@ -27,6 +27,10 @@ const (
 	OpCheck  Op = "check"  // make a round trip on a live master
 	OpLogs   Op = "logs"   // read the daemon's log
 	OpQuit   Op = "quit"   // end the daemon
+
+	OpForwardAdd    Op = "forward-add"    // pin forwards to the daemon
+	OpForwards      Op = "forwards"       // list all forwards
+	OpForwardRemove Op = "forward-remove" // end pinned forwards
 )
 
 // Request is the first message on a connection.
@@ -51,6 +55,12 @@ type Request struct {
 	Follow bool   `json:"follow,omitempty"`
 	// What says what a lease is for, for status: "shell", "command", …
 	What string `json:"what,omitempty"`
+	// Forwards are those to add, with a Name for all of them; Now brings the
+	// route up at once. IDs are the ids or names of those to remove (or All).
+	Forwards []ForwardSpec `json:"forwards,omitempty"`
+	Name     string        `json:"name,omitempty"`
+	Now      bool          `json:"now,omitempty"`
+	IDs      []string      `json:"ids,omitempty"`
 }
 
 // Question is something the person must answer.
@@ -90,6 +100,8 @@ type Result struct {
 	Status  *Status  `json:"status,omitempty"`
 	RTT     float64  `json:"rtt_seconds,omitempty"`
 	Records []Record `json:"records,omitempty"`
+	// Forwards are those added, listed or removed.
+	Forwards []Forward `json:"forwards,omitempty"`
 }
 
 // Status describes the daemon.
@@ -99,6 +111,9 @@ type Status struct {
 	Since   time.Time `json:"since"`
 	Socket  string    `json:"socket"`
 	Masters []Master  `json:"masters"` // parents before children
+	// Pinned are the forwards that belong to the daemon, those of live
+	// connections included.
+	Pinned []Forward `json:"pinned_forwards,omitempty"`
 }
 
 // Master describes one live connection.
@@ -131,16 +146,6 @@ type Master struct {
 	Auth     string    `json:"auth_method,omitempty"`
 	Cipher   string    `json:"cipher,omitempty"`
 	Kex      string    `json:"key_exchange,omitempty"`
-}
-
-// Forward is a forward of a live connection.
-type Forward struct {
-	Kind string `json:"kind"` // "local", "remote" or "dynamic"
-	// Listen is a port, host:port or a socket's path, here or, for a remote
-	// forward, there.
-	Listen string `json:"listen"`
-	// Target is where connections go, "" when each says so itself (SOCKS).
-	Target string `json:"target,omitempty"`
 }
 
 // Holder is somebody's hold on a master.

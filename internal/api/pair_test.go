@@ -75,6 +75,21 @@ func (h *handler) Down(_ context.Context, r *Request) (*Result, error) {
 	return &Result{Closed: []string{r.Key}}, nil
 }
 
+func (h *handler) ForwardAdd(_ context.Context, r *Request, _ *Asker) (*Result, error) {
+	h.called(r)
+	return &Result{}, nil
+}
+
+func (h *handler) Forwards(_ context.Context, r *Request) (*Result, error) {
+	h.called(r)
+	return &Result{}, nil
+}
+
+func (h *handler) ForwardRemove(_ context.Context, r *Request) (*Result, error) {
+	h.called(r)
+	return &Result{}, nil
+}
+
 func (h *handler) Status(_ context.Context, r *Request) (*Result, error) {
 	h.called(r)
 	return &Result{Status: h.status}, nil

@@ -23,6 +23,11 @@ type Handler interface {
 	// Logs calls emit for each record; it returns at the end of the log, or
 	// follows it until ctx ends.
 	Logs(ctx context.Context, r *Request, emit func(Record) error) error
+	// ForwardAdd pins forwards to the daemon; ask serves a route that is
+	// brought up at once.
+	ForwardAdd(ctx context.Context, r *Request, ask *Asker) (*Result, error)
+	Forwards(ctx context.Context, r *Request) (*Result, error)
+	ForwardRemove(ctx context.Context, r *Request) (*Result, error)
 	// Quit agrees or not; the returned function is called after the client
 	// was told.
 	Quit(ctx context.Context, r *Request) (func(), error)
@@ -90,6 +95,12 @@ func (s *serving) perform(ctx context.Context, h Handler, r *Request, stop func(
 		result, err = h.Check(ctx, r)
 	case OpLogs:
 		err = h.Logs(ctx, r, func(rec Record) error { return s.ask.send(event{Log: &rec}) })
+	case OpForwardAdd:
+		result, err = h.ForwardAdd(ctx, r, s.ask)
+	case OpForwards:
+		result, err = h.Forwards(ctx, r)
+	case OpForwardRemove:
+		result, err = h.ForwardRemove(ctx, r)
 	case OpQuit:
 		quit, err := h.Quit(ctx, r)
 		if err == nil {

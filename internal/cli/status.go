@@ -51,6 +51,20 @@ func (v *verbCommand) printStatus(s *api.Status) {
 		fmt.Fprintln(v.Stdout, "nothing is connected")
 	}
 	v.printTree(s.Masters, "", "", true)
+	v.printWaiting(s)
+}
+
+// printWaiting lists the pinned forwards whose connection is not there.
+func (v *verbCommand) printWaiting(s *api.Status) {
+	for _, f := range s.Pinned {
+		if slices.ContainsFunc(s.Masters, func(m api.Master) bool { return m.Key == f.Key }) {
+			continue
+		}
+		fmt.Fprintf(v.Stdout, "%s over %s, %s\n", describeForward(f), f.Host, f.State)
+		if f.LastError != "" {
+			fmt.Fprintf(v.Stdout, "    %s\n", visible(f.LastError))
+		}
+	}
 }
 
 // printTree draws the masters whose parent is given, indented, each followed
@@ -82,11 +96,20 @@ func (v *verbCommand) printTree(all []api.Master, parent, indent string, top boo
 	}
 }
 
+// describeForward is a forward in one line; what it carries follows when there
+// is something to tell.
 func describeForward(f api.Forward) string {
+	parts := []string{fmt.Sprintf("forward %s %s to %s", f.Kind, f.Listen, f.Target)}
 	if f.Target == "" {
-		return fmt.Sprintf("forward %s %s (SOCKS)", f.Kind, f.Listen)
+		parts[0] = fmt.Sprintf("forward %s %s (SOCKS)", f.Kind, f.Listen)
 	}
-	return fmt.Sprintf("forward %s %s to %s", f.Kind, f.Listen, f.Target)
+	if f.Pinned {
+		parts = append(parts, ownerOf(f))
+	}
+	if f.Total > 0 {
+		parts = append(parts, plural(int(f.Connections), "connection"), fmt.Sprintf("in %s, out %s", size(int64(f.BytesIn)), size(int64(f.BytesOut))))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func describeMaster(m api.Master) string {

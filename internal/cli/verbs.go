@@ -19,7 +19,7 @@ import (
 // verbNames are the first words that are verbs and not hosts. "sally ssh NAME"
 // reaches a host that is called like one.
 var verbNames = []string{
-	"up", "down", "status", "check", "logs", "quit", "demo", "setup", "version", "help", "completion", "daemon", "__complete", "__completeNoDesc",
+	"up", "down", "status", "forward", "check", "logs", "quit", "demo", "setup", "version", "help", "completion", "daemon", "__complete", "__completeNoDesc",
 }
 
 func (a *App) isVerb(word string) bool { return slices.Contains(verbNames, word) }
@@ -79,7 +79,7 @@ inventory.`,
 	root.PersistentFlags().StringVarP(&v.config, "config", "F", "", "read `file` instead of ~/.ssh/config and the system's file")
 	root.PersistentFlags().CountVarP(&v.verbose, "verbose", "v", "say more about what is done; up to three times")
 	root.SetFlagErrorFunc(misused)
-	root.AddCommand(v.up(), v.down(), v.status(), v.check(), v.logs(), v.quit(), v.daemonVerb(), v.demo(), v.setup(), v.versionVerb())
+	root.AddCommand(v.up(), v.down(), v.status(), v.forward(), v.check(), v.logs(), v.quit(), v.daemonVerb(), v.demo(), v.setup(), v.versionVerb())
 	return root
 }
 

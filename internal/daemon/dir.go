@@ -15,6 +15,7 @@ const (
 	lockName   = "lock"
 	startName  = "start.lock"
 	logName    = "daemon.log"
+	pinName    = "forwards.json"
 )
 
 // Dir is a runtime directory: 0700, ours, holding the daemon's socket, lock
@@ -35,6 +36,10 @@ func (d Dir) Socket() string { return filepath.Join(string(d), socketName) }
 
 // LogFile is the path of the daemon's log.
 func (d Dir) LogFile() string { return filepath.Join(string(d), logName) }
+
+// PinFile is the path of the file that holds the pinned forwards for a daemon
+// that follows one that has died.
+func (d Dir) PinFile() string { return filepath.Join(string(d), pinName) }
 
 // ErrUnsafeDir is wrapped by errors about a runtime directory that is not
 // ours alone.

@@ -46,7 +46,8 @@ func Listen(dir Dir, version string, idleExit time.Duration) (*Instance, error) 
 		i.close()
 		return nil, err
 	}
-	i.server = New(Config{Version: version, Socket: dir.Socket(), LogFile: i.logFile})
+	i.server = New(Config{Version: version, Socket: dir.Socket(), LogFile: i.logFile, PinFile: dir.PinFile()})
+	i.server.pins.restore()
 	return i, nil
 }
 

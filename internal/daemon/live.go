@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"sallyport/internal/forward"
 	"sallyport/internal/mux"
@@ -33,10 +34,19 @@ type live struct {
 
 // openForward is one forward and who asked for it.
 type openForward struct {
-	listener interface{ Close() error }
+	listener listening
 	port     int     // chosen by the server for a remote port 0
 	owner    *master // nil when it belongs to the master itself
 	lease    *pool.Lease
+	since    time.Time
+}
+
+// listening is a forward.Listener or a forward.RemoteListener.
+type listening interface {
+	State() forward.State
+	StopListening()
+	Drain(ctx context.Context) error
+	Close() error
 }
 
 func (f *openForward) close() error {
@@ -162,9 +172,7 @@ func (l *live) open(ctx context.Context, m *master, f mux.Forward) (uint32, erro
 
 // start listens here or asks the server to.
 func (l *live) start(ctx context.Context, f mux.Forward) (*openForward, error) {
-	opts := forward.OptionsFrom(l.route.Target().Options.Forward)
-	opts.AddressFamily = l.route.Target().Options.Connect.AddressFamily
-	opts.Log = l.server.log.With("hop", l.route.Target().Name)
+	opts := l.server.forwardOptions(l.route)
 	if f.Kind == mux.ForwardRemote {
 		r, err := l.incoming.Listen(ctx, forwardSpec(f), opts)
 		if err != nil {
@@ -174,13 +182,21 @@ func (l *live) start(ctx context.Context, f mux.Forward) (*openForward, error) {
 		if f.ListenPath == "" && f.ListenPort == 0 {
 			port = r.Port()
 		}
-		return &openForward{listener: r, port: port}, nil
+		return &openForward{listener: r, port: port, since: time.Now()}, nil
 	}
-	listener, err := forward.ListenLocal(ctx, l.conn, forwardSpec(f), opts)
+	listener, err := forward.ListenLocal(ctx, opener{server: l.server, conn: l.conn, route: l.route}, forwardSpec(f), opts)
 	if err != nil {
 		return nil, err
 	}
-	return &openForward{listener: listener}, nil
+	return &openForward{listener: listener, since: time.Now()}, nil
+}
+
+// forwardOptions are those of the forwards of a route.
+func (s *Server) forwardOptions(rt route.Route) forward.Options {
+	opts := forward.OptionsFrom(rt.Target().Options.Forward)
+	opts.AddressFamily = rt.Target().Options.Connect.AddressFamily
+	opts.Log = s.log.With("hop", rt.Target().Name)
+	return opts
 }
 
 // cancel ends a forward: new connections are refused, running ones go on.
@@ -192,17 +208,12 @@ func (l *live) cancel(f mux.Forward) error {
 	if opened == nil {
 		return mux.ErrNotForwarded
 	}
-	if s, ok := opened.listener.(interface{ StopListening() }); ok {
-		s.StopListening()
-		l.server.serving.Go(func() {
-			if d, ok := opened.listener.(interface{ Drain(context.Context) error }); ok {
-				_ = d.Drain(l.server.ctx)
-			}
-			_ = opened.close()
-		})
-		return nil
-	}
-	return opened.close()
+	opened.listener.StopListening()
+	l.server.serving.Go(func() {
+		_ = opened.listener.Drain(l.server.ctx)
+		_ = opened.close()
+	})
+	return nil
 }
 
 // closeOwned ends the forwards that a client asked for, when it has gone.

@@ -38,12 +38,12 @@ type upstream struct {
 // server allows, as any other does.
 func (u *upstream) OpenChannel(ctx context.Context, kind string, extra []byte) (ch ssh.Channel, reqs <-chan *ssh.Request, err error) {
 	if kind != "session" {
-		return openChannel(ctx, u.lease.Conn(), kind, extra)
+		return u.opener(u.lease.Conn()).open(ctx, kind, extra)
 	}
 	u.lease.SetUse(pool.UseSession, "proxy")
 	leave, err := u.lease.Seat(ctx, pool.Opening{
 		Open: func(conn pool.Conn, _ bool) (err error) {
-			ch, reqs, err = openChannel(ctx, conn, kind, extra)
+			ch, reqs, err = u.opener(conn).open(ctx, kind, extra)
 			return err
 		},
 		Full: func(err error) bool {
@@ -56,6 +56,10 @@ func (u *upstream) OpenChannel(ctx context.Context, kind string, extra []byte) (
 		return nil, nil, err
 	}
 	return ch, atEnd(reqs, leave), nil
+}
+
+func (u *upstream) opener(conn pool.Conn) opener {
+	return opener{server: u.live.server, conn: conn, route: u.lease.Route()}
 }
 
 // openChannel opens a channel. When ctx ends first, it is closed as soon as the

@@ -210,5 +210,8 @@ func (c client) Logs(ctx context.Context, r *api.Request, emit func(api.Record) 
 
 // Quit is api.Handler's.
 func (c client) Quit(context.Context, *api.Request) (func(), error) {
-	return func() { c.quitOnce.Do(func() { close(c.quit) }) }, nil
+	return func() {
+		c.pins.forget() // before anybody can see that the daemon ends
+		c.quitOnce.Do(func() { close(c.quit) })
+	}, nil
 }

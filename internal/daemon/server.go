@@ -32,6 +32,9 @@ type Config struct {
 	Socket string
 	// LogFile receives the log, as JSON lines; nil for none.
 	LogFile io.Writer
+	// PinFile is where pinned forwards are kept for the next daemon; "" for
+	// nowhere.
+	PinFile string
 	// Private makes masters end with their last lease: a command that runs
 	// the server in its own process.
 	Private bool
@@ -67,6 +70,7 @@ type Server struct {
 	riders   int           // live connections, control sockets and their clients
 	changed  chan struct{} // closed when riders changes
 	controls controls
+	pins     *pins
 	ctx      context.Context // ends with the server; every connection's parent
 	cancel   context.CancelFunc
 }
@@ -82,18 +86,20 @@ func New(c Config) *Server {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.pool = pool.New(pool.Config{Dial: s.dial, Policy: s.policy, Log: s.log})
+	s.pins = &pins{server: s, file: c.PinFile}
 	return s
 }
 
 // Close ends every connection and waits until nothing runs any more.
 func (s *Server) Close() {
+	s.pins.close()
 	s.cancel()
 	s.pool.Close()
 	s.serving.Wait()
 }
 
 // busy reports whether there is a reason to stay.
-func (s *Server) busy() bool { return !s.pool.Idle() }
+func (s *Server) busy() bool { return !s.pool.Idle() || s.pins.some() }
 
 // Quit is closed when a client asked the daemon to end.
 func (s *Server) Quit() <-chan struct{} { return s.quit }

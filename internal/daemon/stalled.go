@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"sallyport/internal/mux"
 	"sallyport/internal/pool"
 	"sallyport/internal/route"
@@ -23,7 +25,7 @@ var errSilent = errors.New("the server does not answer")
 // startAnew is startSession. When the connection turns out to be silent, no
 // more is opened on it, and the session is on a new one.
 func (m *master) startAnew(ctx context.Context, req session.Request, r *mux.SessionRequest, stderr *os.File) (*session.Session, func(), error) {
-	watched, stop := m.whileAnswering(ctx)
+	watched, stop := m.server.whileAnswering(ctx, m.lease.Route())
 	s, leave, err := m.startSession(watched, req, r, stderr)
 	silent := errors.Is(context.Cause(watched), errSilent)
 	if stop(); err == nil || !silent || ctx.Err() != nil {
@@ -43,15 +45,36 @@ func (m *master) startAnew(ctx context.Context, req session.Request, r *mux.Sess
 	return m.startSession(ctx, req, r, stderr)
 }
 
-// whileAnswering is ctx until the server is found to be silent.
-func (m *master) whileAnswering(ctx context.Context) (context.Context, func()) {
+// whileAnswering is ctx until the server at the end of a route is found to be
+// silent: then errSilent is its cause.
+func (s *Server) whileAnswering(ctx context.Context, rt route.Route) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	check := time.AfterFunc(openPatience, func() {
-		if m.server.drainSilent(ctx, m.lease.Route()) {
+		if s.drainSilent(ctx, rt) {
 			cancel(errSilent)
 		}
 	})
 	return ctx, func() { check.Stop(); cancel(nil) }
+}
+
+// opener opens channels on a connection, and asks the server whether it is
+// there when that takes long. It is a forward.Opener.
+type opener struct {
+	server *Server
+	conn   pool.Conn
+	route  route.Route
+}
+
+// OpenChannel is forward.Opener's. The error is errSilent when the server does
+// not answer.
+func (o opener) OpenChannel(kind string, extra []byte) (ssh.Channel, <-chan *ssh.Request, error) {
+	return o.open(o.server.ctx, kind, extra)
+}
+
+func (o opener) open(ctx context.Context, kind string, extra []byte) (ssh.Channel, <-chan *ssh.Request, error) {
+	ctx, stop := o.server.whileAnswering(ctx, o.route)
+	defer stop()
+	return openChannel(ctx, o.conn, kind, extra)
 }
 
 // drainSilent lets no more use be made of those connections along a route that

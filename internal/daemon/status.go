@@ -3,14 +3,10 @@ package daemon
 import (
 	"context"
 	"os"
-	"strings"
 	"time"
 
 	"sallyport/internal/api"
-	"sallyport/internal/forward"
-	"sallyport/internal/mux"
 	"sallyport/internal/pool"
-	"sallyport/internal/route"
 )
 
 // Status is api.Handler's.
@@ -25,26 +21,8 @@ func (c client) Status(context.Context, *api.Request) (*api.Result, error) {
 		d.Forwards = c.forwardsOf(m.Key)
 		status.Masters = append(status.Masters, d)
 	}
+	status.Pinned = c.pins.list()
 	return &api.Result{Status: status}, nil
-}
-
-// forwardsOf lists the forwards of a route.
-func (s *Server) forwardsOf(key route.Key) []api.Forward {
-	s.mu.Lock()
-	var all []mux.Forward
-	for _, l := range s.lives {
-		if l.route.Key() == key {
-			all = append(all, l.listening()...)
-		}
-	}
-	s.mu.Unlock()
-	list := []api.Forward{}
-	for _, f := range all {
-		kind := map[mux.ForwardKind]string{mux.ForwardLocal: "local", mux.ForwardRemote: "remote", mux.ForwardDynamic: "dynamic"}[f.Kind]
-		from, to, _ := strings.Cut(forward.Describe(forwardSpec(f)), " to ")
-		list = append(list, api.Forward{Kind: kind, Listen: strings.TrimSuffix(from, " (SOCKS)"), Target: to})
-	}
-	return list
 }
 
 func describe(m pool.Status) api.Master {

@@ -57,6 +57,16 @@ func (s *Stats) fail(err error) {
 	s.note(err)
 }
 
+// Note keeps err as the newest reason why something did not work.
+func (s *Stats) Note(err error) { s.note(err) }
+
+// Idle is the state of a forward that does not listen.
+func (s *Stats) Idle(spec sshconfig.ForwardSpec, remote bool) State {
+	st := State{Kind: KindOf(spec, remote), Spec: spec, Target: targetOf(spec).String()}
+	s.snapshot(&st)
+	return st
+}
+
 func (s *Stats) note(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,6 +2,7 @@ package mux
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -27,6 +28,19 @@ func (p Peer) WantsNoSession() bool {
 	}
 	argv, err := commandLine(p.PID)
 	return err == nil && wantsNoSession(argv)
+}
+
+// Command is the name that the peer's program was called by; "" when the
+// command line cannot be read.
+func (p Peer) Command() string {
+	if p.PID <= 0 {
+		return ""
+	}
+	argv, err := commandLine(p.PID)
+	if err != nil {
+		return ""
+	}
+	return printable(filepath.Base(argv[0]))
 }
 
 // ControlCommand is the command of an ssh that was started with -O, such as
