@@ -32,13 +32,17 @@ var layers = map[string][]string{
 	"api":       {},
 	"daemon":    {"sshconfig", "route", "hop", "pool", "session", "stdio", "forward", "mux", "api"},
 	"lab":       {},
-	"cli":       {"sshconfig", "sshargs", "route", "mux", "api", "daemon", "inventory", "lab"},
+	"recent":    {},
+	"tui":       {"api"},
+	"cli":       {"sshconfig", "sshargs", "route", "mux", "api", "daemon", "inventory", "lab", "recent", "tui"},
 	"sshtest":   {},
 }
 
 // foreign says which packages may import what only they should know.
 var foreign = map[string][]string{
 	"github.com/spf13/cobra":           {"cli"},
+	"charm.land/bubbletea/v2":          {"tui"},
+	"charm.land/lipgloss/v2":           {"tui"},
 	"golang.org/x/crypto/ssh":          {"hostkey", "identity", "hop", "pool", "session", "forward", "mux", "daemon", "lab", "sshtest"},
 	"golang.org/x/term":                {"cli", "stdio", "sshtest"},
 	"github.com/creack/pty":            {"lab", "sshtest"},

@@ -45,6 +45,9 @@ type Request struct {
 	All bool `json:"all,omitempty"`
 	// Drain is down's: who uses the master goes on, and it closes after that.
 	Drain bool `json:"drain,omitempty"`
+	// Watch is check's: the round trip does not count as use, so whoever only
+	// looks on keeps no connection alive.
+	Watch bool `json:"watch,omitempty"`
 	// Env and Dir are the asking process's environment and working directory.
 	Env []string `json:"env,omitempty"`
 	Dir string   `json:"dir,omitempty"`

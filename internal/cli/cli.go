@@ -56,6 +56,9 @@ func (a *App) Run() int {
 	if filepath.Base(a.Args[0]) == "ssh" {
 		return a.ssh(faceSSH, args)
 	}
+	if a.wantsPicker(args) {
+		return a.verbs(append(args[:len(args):len(args)], "tui", "--pick"))
+	}
 	if len(args) == 0 || args[0] == "--help" || args[0] == "-h" || args[0] == "--version" {
 		return a.verbs(args)
 	}

@@ -206,9 +206,18 @@ func (a *App) warnMissingIdentities(all []sshconfig.Override) {
 
 // loadConfig reads the configuration that -F names, or the usual files.
 func (a *App) loadConfig(file string) (*sshconfig.Files, error) {
-	env, err := sshconfig.DefaultEnv()
+	env, err := a.configEnv()
 	if err != nil {
 		return nil, err
+	}
+	return sshconfig.Load(file, env)
+}
+
+// configEnv is what the configuration is read with.
+func (a *App) configEnv() (sshconfig.Env, error) {
+	env, err := sshconfig.DefaultEnv()
+	if err != nil {
+		return env, err
 	}
 	env.HashJump = sync.OnceValue(func() bool { return sshHashesJump(a.Getenv("PATH")) })
 	run := env.Exec
@@ -218,7 +227,7 @@ func (a *App) loadConfig(file string) (*sshconfig.Files, error) {
 		}
 		return run(ctx, command)
 	}
-	return sshconfig.Load(file, env)
+	return env, nil
 }
 
 // session attaches to the route's master and runs what was asked for there.
@@ -233,6 +242,7 @@ func (c *sshCommand) session(ctx context.Context) (int, error) {
 	if err := c.attach(ctx, conn); err != nil {
 		return 0, err
 	}
+	c.remember()
 	client, err := mux.NewClient(ctx, conn)
 	if err != nil {
 		return 0, err

@@ -19,7 +19,9 @@ import (
 // verbNames are the first words that are verbs and not hosts. "sally ssh NAME"
 // reaches a host that is called like one.
 var verbNames = []string{
-	"up", "down", "status", "forward", "check", "logs", "quit", "demo", "setup", "version", "help", "completion", "daemon", "__complete", "__completeNoDesc",
+	"up", "down", "status", "forward", "check", "logs", "quit", "demo", "setup",
+	"tui",
+	"version", "help", "completion", "daemon", "__complete", "__completeNoDesc",
 }
 
 func (a *App) isVerb(word string) bool { return slices.Contains(verbNames, word) }
@@ -31,6 +33,8 @@ type verbCommand struct {
 	verbose int
 	flags   []string // ssh's, that say which connection is meant
 	code    int
+	// ownSignals is set by a verb that takes the signals itself.
+	ownSignals bool
 }
 
 // verbs runs a verb and returns its exit code.
@@ -43,7 +47,7 @@ func (a *App) verbs(args []string) int {
 	ctx, stop := untilSignal()
 	defer stop()
 	err := root.ExecuteContext(ctx)
-	if s, ok := signalled(ctx); ok {
+	if s, ok := signalled(ctx); ok && !v.ownSignals {
 		return s.code()
 	}
 	if err != nil {
@@ -80,6 +84,7 @@ inventory.`,
 	root.PersistentFlags().CountVarP(&v.verbose, "verbose", "v", "say more about what is done; up to three times")
 	root.SetFlagErrorFunc(misused)
 	root.AddCommand(v.up(), v.down(), v.status(), v.forward(), v.check(), v.logs(), v.quit(), v.daemonVerb(), v.demo(), v.setup(), v.versionVerb())
+	root.AddCommand(v.tui())
 	return root
 }
 

@@ -168,7 +168,11 @@ const checkTimeout = 5 * time.Second
 // Check is api.Handler's: a round trip to the end of the route, on a master
 // that must be up already.
 func (c client) Check(ctx context.Context, r *api.Request) (*api.Result, error) {
-	lease, err := c.pool.Find(route.Key(r.Key), pool.Holder{Use: pool.UseRequest, What: "check"})
+	use := pool.UseRequest
+	if r.Watch {
+		use = pool.UseWatch
+	}
+	lease, err := c.pool.Find(route.Key(r.Key), pool.Holder{Use: use, What: "check"})
 	if err != nil {
 		return nil, &api.Error{Code: api.CodeNoMaster, Message: "not connected"}
 	}

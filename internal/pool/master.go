@@ -83,6 +83,7 @@ const (
 	UseForward Use = "forward"
 	UseHold    Use = "hold"    // nothing but to keep it (ssh -N)
 	UseRequest Use = "request" // up, check and other short business
+	UseWatch   Use = "watch"   // a look at it, which does not count as use
 )
 
 // ErrNoMaster is returned by Find.

@@ -274,7 +274,9 @@ func (p *Pool) release(l *Lease) {
 	}
 	delete(m.leases, l)
 	if len(m.leases) == 0 {
-		m.idle = p.config.Now()
+		if l.holder.Use != UseWatch {
+			m.idle = p.config.Now()
+		}
 		p.poke()
 	}
 }

@@ -96,7 +96,7 @@ var numberDefaults = map[keyword]int64{
 	kwStreamLocalBindMask: defaultMask, kwLogLevel: defaultLogLevel,
 	kwSessionType: sessionDefault, kwCanonicalizeMaxDots: defaultMaxDots,
 	kwCanonicalizeFallbackLocal: yes, kwRequiredRSASize: defaultRSASize,
-	kwObscureKeystrokeTiming: defaultKeystroke, kwPort: defaultPort, kwWarnWeakCrypto: yes,
+	kwObscureKeystrokeTiming: defaultKeystroke, kwPort: defaultPort, kwWarnWeakCrypto: yes, kwRememberHost: yes,
 }
 
 // fillNumbers sets the numbers, those that depend on others last.

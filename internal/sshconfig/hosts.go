@@ -220,6 +220,7 @@ var ownSpelling = map[keyword]string{
 	kwAlternateAddress: "AlternateAddress", kwAlternateProxyJump: "AlternateProxyJump",
 	kwAlternatePolicy: "AlternatePolicy", kwControlMaxAge: "ControlMaxAge",
 	kwPasswordCommand: "PasswordCommand", kwOTPCommand: "OTPCommand", kwTags: "Tags",
+	kwRememberHost: "RememberHost",
 }
 
 // Bare is a line that ssh would stop at.

@@ -127,6 +127,7 @@ const (
 	kwPasswordCommand
 	kwOTPCommand
 	kwTags
+	kwRememberHost
 	numKeywords
 )
 
@@ -307,6 +308,7 @@ var keywordTable = [numKeywords]struct {
 	kwPasswordCommand:                  {kindCommand, []string{"passwordcommand"}},
 	kwOTPCommand:                       {kindCommand, []string{"otpcommand"}},
 	kwTags:                             {kindTags, []string{"tags"}},
+	kwRememberHost:                     {kindFlag, []string{"rememberhost"}},
 }
 
 // keywordByName finds a keyword by any of its names.

@@ -233,6 +233,8 @@ type Control struct {
 	PersistForever bool
 	// MaxAge is our ControlMaxAge, 0 when not set.
 	MaxAge time.Duration
+	// Remember is our RememberHost: the host may be listed as recently used.
+	Remember bool
 }
 
 // Log is how much is said.

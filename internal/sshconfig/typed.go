@@ -290,5 +290,6 @@ func (f *final) controlOptions() Control {
 		Path:    f.str[kwControlPath],
 		Persist: time.Duration(v.n2) * time.Second, PersistSet: v.set,
 		PersistForever: v.n == yes && v.n2 == 0, MaxAge: f.seconds(kwControlMaxAge),
+		Remember: f.on(kwRememberHost),
 	}
 }
