@@ -41,6 +41,7 @@ type Proxy struct {
 type link struct {
 	client, server net.Conn
 	done           chan struct{} // closed when the link is torn
+	swallowed      atomic.Bool
 	tear           sync.Once
 }
 
@@ -78,6 +79,16 @@ func (p *Proxy) Resume() {
 	if p.stalled != nil {
 		close(p.stalled)
 		p.stalled = nil
+	}
+}
+
+// Swallow makes a black hole of each live connection: what is sent over it, in
+// either direction, its end included, is lost. New connections work.
+func (p *Proxy) Swallow() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.links {
+		l.swallowed.Store(true)
 	}
 }
 
@@ -192,6 +203,9 @@ func (p *Proxy) deliver(l *link, to net.Conn, queue <-chan chunk) {
 	for c := range queue {
 		if !wait(l, c.due) || !p.flowing(l) {
 			continue // torn: empty the queue
+		}
+		if l.swallowed.Load() {
+			continue
 		}
 		if len(c.data) == 0 {
 			if t, ok := to.(*net.TCPConn); ok {
