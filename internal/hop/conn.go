@@ -50,6 +50,7 @@ type Conn struct {
 	closed   bool
 	err      error // why it ended
 	handlers map[string]func(ssh.NewChannel)
+	quiet    func() // OnQuiet's
 }
 
 func newConn(h *handshake, c ssh.Conn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) *Conn {
@@ -263,6 +264,9 @@ func (c *Conn) rekeyByTime() {
 	}
 }
 
+// keepalive is the global request that servers answer with a refusal.
+const keepalive = "keepalive@openssh.com"
+
 // Ping makes a round trip and returns its time. The error is ctx's when it
 // ended first, which leaves the connection as it is.
 func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
@@ -270,7 +274,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	done := make(chan error, 1)
 	// SendRequest is not bounded by anything but the end of the connection.
 	go func() {
-		_, _, err := c.SendRequest("keepalive@openssh.com", true, nil)
+		_, _, err := c.SendRequest(keepalive, true, nil)
 		done <- err
 	}()
 	select {

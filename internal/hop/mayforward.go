@@ -32,7 +32,7 @@ func (c *Conn) OpenChannel(name string, data []byte) (ssh.Channel, <-chan *ssh.R
 			return nil, nil, err
 		}
 	}
-	ch, requests, err := c.Conn.OpenChannel(name, data)
+	ch, requests, err := c.openExpecting(name, data)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -46,6 +46,9 @@ func (c *Conn) SendRequest(name string, wantReply bool, payload []byte) (bool, [
 		if err := c.MayForward(); err != nil {
 			return false, nil, err
 		}
+	}
+	if wantReply && name != keepalive {
+		defer c.expectAnswer()()
 	}
 	return c.Conn.SendRequest(name, wantReply, payload)
 }

@@ -4,6 +4,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // firstBytes is how much of what a server says first is kept for messages.
@@ -13,8 +14,10 @@ const firstBytes = 256
 // say what a server that does not speak SSH sent instead.
 type wire struct {
 	net.Conn
+	born    time.Time
 	in, out atomic.Int64
-	heard   func() // called after each read that brought something
+	last    atomic.Int64 // when something was received last, since born
+	heard   func()       // called after each read that brought something
 	kex     *kexWatch
 
 	// state: guarded by mu
@@ -26,6 +29,7 @@ type wire struct {
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
 	if n > 0 {
+		w.last.Store(int64(time.Since(w.born)))
 		if w.in.Add(int64(n)) <= int64(n)+firstBytes {
 			w.keep(p[:n])
 		}
@@ -68,6 +72,9 @@ func (w *wire) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// lastHeard is when something was received last, or the beginning.
+func (w *wire) lastHeard() time.Time { return w.born.Add(time.Duration(w.last.Load())) }
 
 func (w *wire) keep(p []byte) {
 	w.mu.Lock()
