@@ -1,28 +1,136 @@
 package main_test
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
 	"sallyport/internal/sshtest"
 )
 
-// TestCommandOnSilentPath: a connection that has fallen silent is left for a
-// new one by the next command, long before keepalives give it up.
-func TestCommandOnSilentPath(t *testing.T) {
+// waysToLose are how a first hop's connection is lost while new ones work.
+var waysToLose = map[string]func(*sshtest.Host, *sshtest.Proxy){
+	"frozen":      func(h *sshtest.Host, _ *sshtest.Proxy) { h.Freeze() },
+	"black-holed": func(_ *sshtest.Host, p *sshtest.Proxy) { p.Swallow() },
+	"reset":       func(_ *sshtest.Host, p *sshtest.Proxy) { p.Reset() },
+}
+
+// behindProxy is jump → target, with a proxy before the jump.
+func behindProxy(t *testing.T) (*sshtest.Chain, *sshtest.Proxy) {
+	var proxy *sshtest.Proxy
+	through := func(addr string) string {
+		proxy = sshtest.NewProxy(t, addr)
+		return proxy.Addr
+	}
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "jump", Through: through}, sshtest.HostConfig{Name: "target"})
+	return c, proxy
+}
+
+// TestCommandOnLostPath: however the first hop is lost, the next command goes
+// through in seconds, right after and when the connection was idle, and 20 that
+// wait at that moment all do, with one new login per hop.
+func TestCommandOnLostPath(t *testing.T) {
 	t.Parallel()
-	for _, frozen := range []string{"target", "jump"} {
-		t.Run(frozen, func(t *testing.T) {
+	for name, lose := range waysToLose {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := sshtest.NewChain(t, sshtest.HostConfig{Name: "jump"}, sshtest.HostConfig{Name: "target"})
+			c, proxy := behindProxy(t)
+			defer c.Host("jump").Thaw()
 			u := newUser(t, c)
 			u.must("target", "true")
-			c.Host(frozen).Freeze()
-			defer c.Host(frozen).Thaw()
-			r := u.sally("target", "echo", "back")
-			if r.code != 0 || r.out != "back\n" || r.took > 15*time.Second {
-				t.Errorf("%+v", r)
+			for round, commands := range []int{1, 20} {
+				lose(c.Host("jump"), proxy)
+				results := make([]result, commands)
+				var all sync.WaitGroup
+				for i := range results {
+					all.Go(func() { results[i] = u.sally("target", fmt.Sprint("echo back ", i)) })
+				}
+				all.Wait()
+				var longest time.Duration
+				for i, r := range results {
+					if r.code != 0 || r.out != fmt.Sprintf("back %d\n", i) {
+						t.Errorf("%d commands: %+v", commands, r)
+					}
+					longest = max(longest, r.took)
+				}
+				t.Logf("%d commands: the last after %v", commands, longest)
+				if longest > 10*time.Second { // 3.5 s and a login, on a machine that is not busy
+					t.Errorf("%d commands: the last after %v", commands, longest)
+				}
+				for _, hop := range []string{"jump", "target"} {
+					if n := c.Host(hop).AcceptedLogins(); n != round+2 {
+						t.Errorf("%s: %d logins after %d losses", hop, n, round+1)
+					}
+				}
 			}
 		})
+	}
+}
+
+// TestCommandOnSilentTarget: a target that falls silent alone is replaced
+// alone.
+func TestCommandOnSilentTarget(t *testing.T) {
+	t.Parallel()
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "jump"}, sshtest.HostConfig{Name: "target"})
+	u := newUser(t, c)
+	u.must("target", "true")
+	c.Host("target").Freeze()
+	defer c.Host("target").Thaw()
+	r := u.sally("target", "echo", "back")
+	if r.code != 0 || r.out != "back\n" || r.took > 10*time.Second {
+		t.Errorf("%+v", r)
+	}
+	wantOneLogin(t, c, "jump")
+}
+
+// TestSessionOnSilentPath: a session on a dead path is told so and ended once a
+// request has found out, long before keepalives would; and nothing is left.
+func TestSessionOnSilentPath(t *testing.T) {
+	t.Parallel()
+	c, proxy := behindProxy(t)
+	u := newUser(t, c)
+	con := u.tty("target")
+	con.Send("echo run''ning\r")
+	con.Expect("running", soon)
+	proxy.Swallow()
+	start := time.Now()
+	u.must("target", "true")
+	con.Expect("jump ("+c.Host("jump").Addr+"): alive: no answer for 15s", 30*time.Second)
+	if code := con.Wait(soon); code != 255 || time.Since(start) > 30*time.Second {
+		t.Errorf("exit code %d after %v", code, time.Since(start))
+	}
+	await(t, "only the new connections are left", func() bool { return len(u.status().Masters) == 2 })
+}
+
+// TestStdioForwardOnSilentPath is for -W.
+func TestStdioForwardOnSilentPath(t *testing.T) {
+	t.Parallel()
+	c, proxy := behindProxy(t)
+	u := newUser(t, c)
+	u.must("target", "true")
+	proxy.Swallow()
+	w := u.start("-W", c.Host("target").Addr, "jump")
+	if !w.out.await("SSH-2.0-", 10*time.Second) {
+		t.Errorf("stdout %q, stderr %q", w.out, w.err)
+	}
+	w.in.Close()
+}
+
+// TestStockSSHOnSilentPath is for a stock ssh on our control socket.
+func TestStockSSHOnSilentPath(t *testing.T) {
+	t.Parallel()
+	c, proxy := behindProxy(t)
+	u := newUser(t, c)
+	socket := u.dir + "/%C"
+	u.must("-o", "ControlPath="+socket, "target", "true")
+	proxy.Swallow()
+	cmd := c.SSH("-o", "ControlPath="+socket, "target", "echo back")
+	cmd.Env = u.env()
+	if r := u.run(cmd); r.code != 0 || r.out != "back\n" || r.took > 10*time.Second {
+		t.Errorf("%+v", r)
+	}
+	if n := c.Host("target").AcceptedLogins(); n != 2 {
+		t.Errorf("%d logins", n)
 	}
 }

@@ -26,7 +26,8 @@ type master struct {
 	// lease is nil for a client that came when the connection was ending: a
 	// new one is made once it is needed.
 	lease *pool.Lease
-	// follow ends the serving with a lease's connection; set by serve.
+	// follow ends the serving with a lease's connection, and no more with that
+	// of the lease before; set by serve.
 	follow func(*pool.Lease)
 	// shared is true for a client of a control socket, whose forwards belong
 	// to the master; those of a command of ours end with it.
@@ -42,7 +43,11 @@ type master struct {
 func (m *master) serve(ctx context.Context, conn *net.UnixConn, peer *mux.Peer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	unfollow := func() {}
 	m.follow = func(lease *pool.Lease) {
+		unfollow()
+		followed, stop := context.WithCancel(ctx)
+		unfollow = stop
 		var stopped chan struct{}
 		if l := m.server.liveOf(lease.Conn()); l != nil && m.holds {
 			stopped = l.stopped
@@ -51,13 +56,16 @@ func (m *master) serve(ctx context.Context, conn *net.UnixConn, peer *mux.Peer) 
 			select {
 			case <-lease.Conn().Done():
 				m.sessions.Wait()
-				cancel()
+				if followed.Err() == nil {
+					cancel()
+				}
 			case <-stopped:
 				cancel()
-			case <-ctx.Done():
+			case <-followed.Done():
 			}
 		}()
 	}
+	defer func() { unfollow() }()
 	if m.lease != nil {
 		m.follow(m.lease)
 	}
@@ -105,7 +113,11 @@ func (m *master) OpenStdioForward(ctx context.Context, _ mux.Peer, r *mux.StdioF
 	}
 	m.usedFor(pool.UseForward, "stdio forward")
 	spec := sshconfig.ForwardSpec{ConnectHost: r.Host, ConnectPort: r.Port, ConnectPath: r.Path}
-	through, err := forward.OpenStdio(ctx, m.lease.Conn(), spec)
+	var through *forward.Through
+	err := m.onLivePath(ctx, func(ctx context.Context) (err error) {
+		through, err = forward.OpenStdio(ctx, m.lease.Conn(), spec)
+		return err
+	})
 	if err != nil { // before the client is told that it has one
 		target := m.lease.Route().Target()
 		m.server.log.Warn("stdio forward", "hop", target.Name, "err", err)
@@ -186,18 +198,22 @@ func (m *master) OpenForward(ctx context.Context, _ mux.Peer, f mux.Forward) (ui
 	if err := m.permit(ctx, "forward"); err != nil {
 		return 0, err
 	}
-	lease, err := m.need(ctx)
-	if err != nil {
+	if _, err := m.need(ctx); err != nil {
 		return 0, err
 	}
-	if err := lease.Conn().MayForward(); err != nil {
-		return 0, fmt.Errorf("%s: %w", lease.Route().Target(), err)
-	}
-	l := m.server.liveOf(lease.Conn())
-	if l == nil {
-		return 0, errEnded
-	}
-	return l.open(ctx, m, f)
+	var port uint32
+	err := m.onLivePath(ctx, func(ctx context.Context) (err error) {
+		if err := m.lease.Conn().MayForward(); err != nil {
+			return fmt.Errorf("%s: %w", m.lease.Route().Target(), err)
+		}
+		l := m.server.liveOf(m.lease.Conn())
+		if l == nil {
+			return errEnded
+		}
+		port, err = l.open(ctx, m, f)
+		return err
+	})
+	return port, err
 }
 
 // CloseForward is mux.Handler's.

@@ -17,10 +17,18 @@ func (m *master) OpenProxy(ctx context.Context, p mux.Peer) (mux.Upstream, error
 	if err := m.permit(ctx, "proxy connection"); err != nil {
 		return nil, err
 	}
-	lease, err := m.need(ctx)
+	if _, err := m.need(ctx); err != nil {
+		return nil, err
+	}
+	// It stays on the connection that it is given: that had better be alive.
+	err := m.onLivePath(ctx, func(ctx context.Context) error {
+		_, err := m.lease.Conn().Ping(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
+	lease := m.lease
 	l := m.server.liveOf(lease.Conn())
 	if l == nil {
 		return nil, errEnded
@@ -37,6 +45,8 @@ type upstream struct {
 // OpenChannel is mux.Upstream's. A session takes one of the seats that the
 // server allows, as any other does.
 func (u *upstream) OpenChannel(ctx context.Context, kind string, extra []byte) (ch ssh.Channel, reqs <-chan *ssh.Request, err error) {
+	ctx, heard := whileHeard(ctx, u.lease)
+	defer heard()
 	if kind != "session" {
 		return u.opener(u.lease.Conn()).open(ctx, kind, extra)
 	}

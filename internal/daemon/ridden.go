@@ -89,6 +89,15 @@ func (r *ridden) Ping(context.Context) (time.Duration, error) {
 // Bytes is pool.Conn's: the master counts.
 func (r *ridden) Bytes() (in, out int64) { return 0, 0 }
 
+// Heard is pool.Conn's: the master looks after its path.
+func (r *ridden) Heard() time.Time { return time.Now() }
+
+// OnQuiet is pool.Conn's.
+func (r *ridden) OnQuiet(func()) {}
+
+// Fail is pool.Conn's.
+func (r *ridden) Fail(error) { r.Close() }
+
 // Info is pool.Conn's.
 func (r *ridden) Info() hop.Info { return hop.Info{AuthMethod: "control socket", Opened: r.since} }
 

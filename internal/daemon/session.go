@@ -37,7 +37,12 @@ func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequ
 		o := m.lease.Route().Target().Options.Session
 		req.KeystrokeInterval, req.KeystrokeAlways = o.ObscureKeystrokeInterval, o.ObscureKeystrokeSet
 	}
-	s, leave, err := m.startAnew(ctx, req, r, fds[2])
+	var s *session.Session
+	var leave func()
+	err := m.onLivePath(ctx, func(ctx context.Context) (err error) {
+		s, leave, err = m.startSession(ctx, req, r, fds[2])
+		return err
+	})
 	if err != nil {
 		return nil, m.refuse(m.openFailure(err))
 	}

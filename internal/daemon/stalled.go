@@ -3,62 +3,80 @@ package daemon
 import (
 	"context"
 	"errors"
-	"os"
-	"sync"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 
-	"sallyport/internal/mux"
+	"sallyport/internal/hop"
 	"sallyport/internal/pool"
 	"sallyport/internal/route"
-	"sallyport/internal/session"
 )
 
-// openPatience is how long a server may take to open a session before it is
-// asked whether it is there at all.
-const openPatience = 5 * time.Second
+// maxMoves is how many connections may be lost under one request before it is
+// given up.
+const maxMoves = 2
 
 // errSilent ends an opening on a connection whose server does not answer.
 var errSilent = errors.New("the server does not answer")
 
-// startAnew is startSession. When the connection turns out to be silent, no
-// more is opened on it, and the session is on a new one.
-func (m *master) startAnew(ctx context.Context, req session.Request, r *mux.SessionRequest, stderr *os.File) (*session.Session, func(), error) {
-	watched, stop := m.server.whileAnswering(ctx, m.lease.Route())
-	s, leave, err := m.startSession(watched, req, r, stderr)
-	silent := errors.Is(context.Cause(watched), errSilent)
-	if stop(); err == nil || !silent || ctx.Err() != nil {
-		return s, leave, err
-	}
-	m.sessions.Add(1) // the old connection's end is not the client's
+// onLivePath calls open, which uses the client's connection. When that falls
+// silent or is lost before open has returned, open is called again with a new
+// one: what the server has not confirmed has not begun.
+func (m *master) onLivePath(ctx context.Context, open func(context.Context) error) error {
+	m.sessions.Add(1) // the end of a connection that is left is not the client's
 	defer m.sessions.Done()
-	defer m.lease.Release()
-	m.lease.SetUse(pool.UseRequest, "silent")
-	holder := pool.Holder{Use: pool.UseSession, What: kindOf(r), PID: m.peer.PID}
-	lease, err := m.server.pool.Get(ctx, m.route, holder, outsider{m.origin})
+	for moves := 0; ; moves++ {
+		watched, stop := whileHeard(ctx, m.lease)
+		err := open(watched)
+		silent := errors.Is(context.Cause(watched), errSilent)
+		stop()
+		if err == nil || ctx.Err() != nil || moves == maxMoves || !(silent || m.lostUnder(err)) {
+			return err
+		}
+		if err := m.move(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// lostUnder reports whether an opening failed because its connection has ended,
+// and not on purpose.
+func (m *master) lostUnder(err error) bool {
+	if refused, ok := errors.AsType[*ssh.OpenChannelError](err); ok && refused != nil {
+		return false
+	}
+	lost := m.lease.Failure()
+	return lost != nil && !errors.Is(lost, hop.ErrClosed)
+}
+
+// whileHeard is ctx until the connection is found to be silent.
+func whileHeard(ctx context.Context, lease *pool.Lease) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	silent := lease.Silent()
+	go func() {
+		select {
+		case <-silent:
+			cancel(errSilent)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// move gives the client a hold on a new connection for the one it has.
+func (m *master) move(ctx context.Context) error {
+	old := m.lease
+	lease, err := m.server.pool.Get(ctx, m.route, old.HeldBy(), outsider{m.origin})
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	m.lease = lease
 	m.follow(lease)
-	return m.startSession(ctx, req, r, stderr)
+	old.Release()
+	return nil
 }
 
-// whileAnswering is ctx until the server at the end of a route is found to be
-// silent: then errSilent is its cause.
-func (s *Server) whileAnswering(ctx context.Context, rt route.Route) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	check := time.AfterFunc(openPatience, func() {
-		if s.drainSilent(ctx, rt) {
-			cancel(errSilent)
-		}
-	})
-	return ctx, func() { check.Stop(); cancel(nil) }
-}
-
-// opener opens channels on a connection, and asks the server whether it is
-// there when that takes long. It is a forward.Opener.
+// opener opens channels on a connection, until it is found to be silent. It is
+// a forward.Opener.
 type opener struct {
 	server *Server
 	conn   pool.Conn
@@ -72,32 +90,14 @@ func (o opener) OpenChannel(kind string, extra []byte) (ssh.Channel, <-chan *ssh
 }
 
 func (o opener) open(ctx context.Context, kind string, extra []byte) (ssh.Channel, <-chan *ssh.Request, error) {
-	ctx, stop := o.server.whileAnswering(ctx, o.route)
-	defer stop()
-	return openChannel(ctx, o.conn, kind, extra)
-}
-
-// drainSilent lets no more use be made of those connections along a route that
-// do not answer. It reports whether the last one is among them.
-func (s *Server) drainSilent(ctx context.Context, rt route.Route) (last bool) {
-	var checks sync.WaitGroup
-	target := rt.Key()
-	for to, ok := rt, true; ok; to, ok = to.Parent() {
-		checks.Go(func() {
-			lease, err := s.pool.Find(to.Key(), pool.Holder{Use: pool.UseRequest, What: "check"})
-			if err != nil {
-				return
-			}
-			defer lease.Release()
-			if err := roundTrip(ctx, lease); err != nil && ctx.Err() == nil {
-				s.log.Warn("silent connection", "hop", to.Target().Name, "err", err)
-				s.pool.Drain(to.Key())
-				if to.Key() == target {
-					last = true
-				}
-			}
-		})
+	lease, err := o.server.pool.Find(o.route.Key(), pool.Holder{Use: pool.UseRequest, What: "open"})
+	if err == nil {
+		defer lease.Release()
+		if lease.Conn() == o.conn { // else it is replaced already, and ends by itself
+			var heard func()
+			ctx, heard = whileHeard(ctx, lease)
+			defer heard()
+		}
 	}
-	checks.Wait()
-	return last
+	return openChannel(ctx, o.conn, kind, extra)
 }

@@ -31,8 +31,9 @@ func (p *Pool) janitor() {
 func (p *Pool) sweep() time.Duration {
 	p.mu.Lock()
 	now := p.config.Now()
+	jumped := p.jumps.look(now)
 	next := sweepEvery
-	var expired []Conn
+	var expired, silent []Conn
 	for m := range p.all {
 		if m.state == Dialling {
 			continue
@@ -42,11 +43,12 @@ func (p *Pool) sweep() time.Duration {
 		case !some:
 		case at > now:
 			next = min(next, at-now)
-		case m.state == Up && len(m.leases) > 0:
-			m.state = Draining
-			p.withdraw(m)
+		case (m.state == Up || m.state == Suspect) && len(m.leases) > 0:
+			m.become(Draining)
 			p.config.Log.Info("maximum age reached, draining", "hop", m.route.Target().Name)
 			next = min(next, time.Second)
+		case m.state == Silent:
+			silent = append(silent, p.kill(m))
 		default:
 			p.config.Log.Info("expired", "hop", m.route.Target().Name)
 			expired = append(expired, p.kill(m))
@@ -55,6 +57,12 @@ func (p *Pool) sweep() time.Duration {
 	p.mu.Unlock()
 	for _, conn := range expired {
 		conn.Close()
+	}
+	for _, conn := range silent {
+		conn.Fail(noAnswer(answerWithin))
+	}
+	if jumped > jumpAtLeast {
+		p.Suspect("the clock has jumped by " + jumped.Round(time.Second).String())
 	}
 	return max(next, time.Millisecond)
 }

@@ -405,8 +405,12 @@ func (k *Keeper) lost(lease *Lease, held time.Duration) {
 }
 
 // Leaving is closed when the master is lent to nobody any more: it drains or
-// has ended.
-func (l *Lease) Leaving() <-chan struct{} { return l.master.leaving }
+// has ended, or does not answer. One that answers again is not leaving then.
+func (l *Lease) Leaving() <-chan struct{} {
+	l.master.pool.mu.Lock()
+	defer l.master.pool.mu.Unlock()
+	return l.master.leaving
+}
 
 // dropped reports whether the master, or one that it runs through, was closed
 // by Down.

@@ -21,29 +21,17 @@ type Conn interface {
 	BindAgent(agent io.ReadWriter) error
 	Ping(ctx context.Context) (time.Duration, error)
 	Bytes() (in, out int64)
+	// Heard is when the last bytes arrived.
+	Heard() time.Time
+	// OnQuiet has f called when an answer is owed and nothing at all comes.
+	OnQuiet(f func())
 	Info() hop.Info
 	Done() <-chan struct{}
 	Wait() error
 	Close() error
+	// Fail is Close for a reason, which Wait reports.
+	Fail(reason error)
 }
-
-// State is where a master is in its life.
-//
-//	Dialling ──▶ Up ──▶ Draining ──▶ Closed
-//	    └────────┴─────────────────────▲
-//
-// Dialling: requests wait for the one dial. Up: it is lent out. Draining: its
-// maximum age is reached; leases go on for a grace, new requests dial anew.
-// Closed: it is in no table any more.
-type State string
-
-// The states of a master.
-const (
-	Dialling State = "dialling"
-	Up       State = "up"
-	Draining State = "draining"
-	Closed   State = "closed"
-)
 
 // Master is one authenticated connection to the end of a route. Its fields
 // that change are guarded by the pool's lock.
@@ -71,6 +59,11 @@ type Master struct {
 	began   time.Duration // pool's clock: when it came up
 	idle    time.Duration // when the last lease was released
 	since   time.Time     // wall clock of began, for people
+
+	probe   *probe        // under way, or nil
+	verdict chan struct{} // while Suspect: closed when that ends
+	silent  chan struct{} // closed when it becomes Silent, anew after that
+	retired bool          // it was Draining, and is not lent out again
 }
 
 // Use says what a lease is for.
@@ -132,8 +125,8 @@ func (l *Lease) SetUse(use Use, what string) {
 	l.holder.Use, l.holder.What = use, what
 }
 
-// heldBy describes the lease's holder.
-func (l *Lease) heldBy() Holder {
+// HeldBy describes the lease's holder.
+func (l *Lease) HeldBy() Holder {
 	l.master.pool.mu.Lock()
 	defer l.master.pool.mu.Unlock()
 	return l.holder
@@ -175,7 +168,7 @@ func (m *Master) expiry() (time.Duration, bool) {
 	}
 	if len(m.leases) == 0 {
 		switch {
-		case m.state == Draining || policy.Persist == 0:
+		case m.retired || m.state == Silent || policy.Persist == 0:
 			earliest(m.idle)
 		case policy.Persist > 0:
 			earliest(m.idle + policy.Persist)
@@ -183,7 +176,7 @@ func (m *Master) expiry() (time.Duration, bool) {
 	}
 	if policy.MaxAge > 0 {
 		age := m.began + policy.MaxAge
-		if m.state == Draining {
+		if m.retired {
 			age += drainGrace
 		}
 		earliest(age)

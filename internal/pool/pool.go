@@ -46,12 +46,14 @@ type Pool struct {
 	tasks  sync.WaitGroup
 	wake   chan struct{} // tells the janitor that an expiry changed
 	stop   chan struct{}
+	dials  startups
 
 	// state: guarded by mu
 	mu      sync.Mutex
 	closed  bool
-	masters map[route.Key]*Master // dialling and up
-	all     map[*Master]struct{}  // and draining
+	masters map[route.Key]*Master // dialling, up and suspect
+	all     map[*Master]struct{}  // and silent or draining
+	jumps   jumpWatch
 	keepers map[route.Key]map[*Keeper]struct{}
 }
 
@@ -64,12 +66,14 @@ func New(c Config) *Pool {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Now == nil {
-		c.Now = sinceBoot
+		c.Now = new(lifeClock).now
 	}
 	p := &Pool{
 		config: c, wake: make(chan struct{}, 1), stop: make(chan struct{}),
 		masters: map[route.Key]*Master{}, all: map[*Master]struct{}{},
+		dials: startups{at: map[string]*queue{}},
 	}
+	p.jumps.look(c.Now())
 	p.tasks.Go(p.janitor)
 	return p
 }
@@ -82,6 +86,17 @@ func (p *Pool) Get(ctx context.Context, rt route.Route, h Holder, ask hop.Asker)
 
 func (p *Pool) get(ctx context.Context, key route.Key, rt route.Route, h Holder, ask hop.Asker) (*Lease, error) {
 	h.Since = time.Now()
+	for {
+		lease, err := p.try(ctx, key, rt, h, ask)
+		if lease != nil || err != nil {
+			return lease, err
+		}
+	}
+}
+
+// try is get but for a master that turned out to be silent: then it returns
+// nothing.
+func (p *Pool) try(ctx context.Context, key route.Key, rt route.Route, h Holder, ask hop.Asker) (*Lease, error) {
 	p.sweep()
 	p.mu.Lock()
 	if p.closed {
@@ -89,10 +104,31 @@ func (p *Pool) get(ctx context.Context, key route.Key, rt route.Route, h Holder,
 		return nil, ErrShutdown
 	}
 	m, leave := p.join(ctx, key, rt, ask)
-	lease := &Lease{master: m, holder: h}
-	m.leases[lease] = struct{}{}
+	lease, verdict := p.hold(m, h)
 	p.mu.Unlock()
 	defer leave()
+	return p.await(ctx, lease, verdict)
+}
+
+// hold makes a lease, and the verdict that has to be waited for, if m is
+// suspect. The caller holds mu.
+func (p *Pool) hold(m *Master, h Holder) (lease *Lease, verdict <-chan struct{}) {
+	lease = &Lease{master: m, holder: h}
+	m.leases[lease] = struct{}{}
+	if m.state == Up && m.quiet() {
+		// The request does not wait: it asks for an answer of its own.
+		p.suspicious(m, 0)
+	}
+	if m.state == Suspect {
+		verdict = m.verdict
+	}
+	return lease, verdict
+}
+
+// await waits until a lease can be used. It gives it back, and returns nothing,
+// when the master has turned out to be silent.
+func (p *Pool) await(ctx context.Context, lease *Lease, verdict <-chan struct{}) (*Lease, error) {
+	m := lease.master
 	select {
 	case <-m.ready:
 	case <-ctx.Done():
@@ -102,7 +138,27 @@ func (p *Pool) get(ctx context.Context, key route.Key, rt route.Route, h Holder,
 	if m.err != nil {
 		return nil, m.err
 	}
-	return lease, nil
+	if verdict == nil {
+		return lease, nil
+	}
+	select {
+	case <-verdict:
+	case <-ctx.Done():
+		lease.Release()
+		return nil, ctx.Err()
+	}
+	if p.lent(m) {
+		return lease, nil
+	}
+	lease.Release()
+	return nil, nil
+}
+
+// lent reports whether m is one to be lent out.
+func (p *Pool) lent(m *Master) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return m.state == Up
 }
 
 // join finds the master of a key or starts one, and waits with others for its
@@ -117,21 +173,22 @@ func (p *Pool) join(ctx context.Context, key route.Key, rt route.Route, ask hop.
 			return m, leave
 		}
 	}
-	m = p.start(key, rt, ask.Origin())
-	return m, m.call.join(ctx, ask)
+	m, begin := p.start(key, rt, ask.Origin())
+	leave := m.call.join(ctx, ask)
+	p.tasks.Go(begin) // its first question finds who asked for it
+	return m, leave
 }
 
-// start makes a master that is being dialled. The caller holds mu.
-func (p *Pool) start(key route.Key, rt route.Route, origin hop.Origin) *Master {
+// start makes a master that is dialled by begin. The caller holds mu.
+func (p *Pool) start(key route.Key, rt route.Route, origin hop.Origin) (m *Master, begin func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	m := &Master{
+	m = &Master{
 		pool: p, key: key, route: rt, origin: origin, state: Dialling, ready: make(chan struct{}), gone: make(chan struct{}), leaving: make(chan struct{}),
-		call: &call{cancel: cancel}, leases: map[*Lease]struct{}{}, since: time.Now(),
+		call: &call{cancel: cancel}, leases: map[*Lease]struct{}{}, since: time.Now(), silent: make(chan struct{}),
 	}
 	p.masters[m.key] = m
 	p.all[m] = struct{}{}
-	p.tasks.Go(func() { p.run(ctx, m) })
-	return m
+	return m, func() { p.run(ctx, m) }
 }
 
 // run is a master's life: it dials, waits for the end, and gives the parent
@@ -155,23 +212,70 @@ func (p *Pool) run(ctx context.Context, m *Master) {
 	p.remove(m)
 }
 
-// dial gets the parent's master and dials through it.
+// dial gets the parent's master and dials through it. When that falls silent or
+// is lost meanwhile, it goes on over a new one.
 func (p *Pool) dial(ctx context.Context, m *Master) (Conn, *Lease, error) {
 	parentRoute, ok := m.route.Parent()
 	if !ok {
-		conn, err := p.config.Dial(ctx, m.route, nil, m.call)
+		conn, err := p.dialThrough(ctx, m, nil)
 		return conn, nil, err
 	}
-	holder := Holder{Use: UseHop, What: m.route.Target().Name}
-	parent, err := p.Get(ctx, parentRoute, holder, m.call)
-	if err != nil {
-		return nil, nil, err
+	for tries := 0; ; tries++ {
+		holder := Holder{Use: UseHop, What: m.route.Target().Name}
+		parent, err := p.Get(ctx, parentRoute, holder, m.call)
+		if err != nil {
+			return nil, nil, err
+		}
+		p.mu.Lock()
+		m.parent = parent
+		p.mu.Unlock()
+		conn, err := p.dialThrough(ctx, m, parent)
+		if err == nil || tries == maxTries || ctx.Err() != nil || !(errors.Is(err, errSilentParent) || parent.lost()) {
+			return conn, parent, err
+		}
+		parent.Release()
 	}
-	p.mu.Lock()
-	m.parent = parent
-	p.mu.Unlock()
+}
+
+// maxTries is how many connections may be lost under one dial before it is
+// given up.
+const maxTries = 2
+
+// lost reports whether the master's connection has ended, and not on purpose.
+func (l *Lease) lost() bool { return l.Failure() != nil && !l.dropped() }
+
+// errSilentParent says that the connection that was dialled through does not
+// answer any more.
+var errSilentParent = errors.New("the hop before does not answer")
+
+// dialThrough dials, in its turn, through a lease on the parent or directly.
+func (p *Pool) dialThrough(ctx context.Context, m *Master, parent *Lease) (Conn, error) {
+	leave, err := p.dials.enter(ctx, m.route)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if parent == nil {
+		return p.config.Dial(ctx, m.route, nil, m.call)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	silent := parent.Silent()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-silent:
+			cancel(errSilentParent)
+		case <-ctx.Done():
+		}
+	}()
 	conn, err := p.config.Dial(ctx, m.route, parent.Conn(), m.call)
-	return conn, parent, err
+	cancel(nil)
+	<-watched
+	if err != nil && errors.Is(context.Cause(ctx), errSilentParent) {
+		return nil, errSilentParent
+	}
+	return conn, err
 }
 
 func (p *Pool) parentOf(m *Master) *Lease {
@@ -187,7 +291,7 @@ func (p *Pool) Find(key route.Key, h Holder) (*Lease, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := p.masters[key]
-	if m == nil || m.state != Up {
+	if m == nil || m.state == Dialling {
 		return nil, ErrNoMaster
 	}
 	lease := &Lease{master: m, holder: h}
@@ -195,7 +299,7 @@ func (p *Pool) Find(key route.Key, h Holder) (*Lease, error) {
 	return lease, nil
 }
 
-// Join is Find, but waits for a dial that is under way.
+// Join is Find, but waits for a dial or a probe that is under way.
 func (p *Pool) Join(ctx context.Context, key route.Key, h Holder) (*Lease, error) {
 	h.Since = time.Now()
 	p.sweep()
@@ -205,19 +309,13 @@ func (p *Pool) Join(ctx context.Context, key route.Key, h Holder) (*Lease, error
 		p.mu.Unlock()
 		return nil, ErrNoMaster
 	}
-	lease := &Lease{master: m, holder: h}
-	m.leases[lease] = struct{}{}
+	lease, verdict := p.hold(m, h)
 	p.mu.Unlock()
-	select {
-	case <-m.ready:
-	case <-ctx.Done():
-		lease.Release()
-		return nil, ctx.Err()
-	}
-	if m.err != nil {
+	lease, err := p.await(ctx, lease, verdict)
+	if lease == nil && (err == nil || ctx.Err() == nil) {
 		return nil, ErrNoMaster
 	}
-	return lease, nil
+	return lease, err
 }
 
 // dialled publishes the outcome of a dial; false when the master is not up.
@@ -229,40 +327,28 @@ func (p *Pool) dialled(m *Master, conn Conn, err error) bool {
 		err = ErrShutdown
 	}
 	if err != nil {
-		m.err, m.state = err, Closed
-		p.forget(m)
+		m.err = err
+		m.become(Closed)
 		return false
 	}
-	m.conn, m.state = conn, Up
+	m.conn = conn
+	m.become(Up)
 	m.began, m.since = p.config.Now(), time.Now()
 	m.idle = m.began
+	conn.OnQuiet(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.suspicious(m, 0)
+	})
 	p.poke()
 	p.wakeKeepers(m.key)
 	return true
 }
 
-// withdraw lends m to nobody any more. The caller holds mu.
-func (p *Pool) withdraw(m *Master) {
-	if p.masters[m.key] == m {
-		delete(p.masters, m.key)
-		close(m.leaving)
-	}
-}
-
-// forget takes m out of the tables. The caller holds mu.
-func (p *Pool) forget(m *Master) {
-	p.withdraw(m)
-	if _, tabled := p.all[m]; tabled {
-		delete(p.all, m)
-		close(m.gone)
-	}
-}
-
 func (p *Pool) remove(m *Master) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	m.state = Closed
-	p.forget(m)
+	m.become(Closed)
 }
 
 func (p *Pool) release(l *Lease) {
@@ -281,18 +367,19 @@ func (p *Pool) release(l *Lease) {
 	}
 }
 
-// Down closes the master of a route, its sibling, and all that runs through
-// them. It reports whether there was one.
+// Down closes the master of a route, its sibling, those that they replaced, and
+// all that runs through them. It reports whether there was one.
 func (p *Pool) Down(key route.Key) bool {
 	p.mu.Lock()
 	var conns []Conn
 	was := false
-	for _, k := range []route.Key{key, siblingKey(key)} {
-		if m := p.masters[k]; m != nil {
-			was, m.dropped = true, true
-			if conn := p.kill(m); conn != nil {
-				conns = append(conns, conn)
-			}
+	for m := range p.all {
+		if m.key != key && m.key != siblingKey(key) {
+			continue
+		}
+		was, m.dropped = true, true
+		if conn := p.kill(m); conn != nil {
+			conns = append(conns, conn)
 		}
 	}
 	p.mu.Unlock()
@@ -308,9 +395,8 @@ func (p *Pool) Drain(key route.Key) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, k := range []route.Key{key, siblingKey(key)} {
-		if m := p.masters[k]; m != nil && m.state == Up {
-			m.state = Draining
-			p.withdraw(m)
+		if m := p.masters[k]; m != nil && m.state != Dialling {
+			m.become(Draining)
 			p.poke()
 		}
 	}
@@ -319,9 +405,8 @@ func (p *Pool) Drain(key route.Key) {
 // kill marks a master closed and gives the connection to close, if any. The
 // caller holds mu.
 func (p *Pool) kill(m *Master) Conn {
-	m.state = Closed
+	m.become(Closed)
 	m.call.cancel()
-	p.forget(m)
 	return m.conn
 }
 

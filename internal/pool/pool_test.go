@@ -25,18 +25,73 @@ type fakeConn struct {
 	done chan struct{}
 	once sync.Once
 	err  error
+
+	mu     sync.Mutex
+	heard  time.Time
+	frozen chan struct{} // closed by thaw; nil while it answers
+	quiet  func()
+	pings  int
+}
+
+func (c *fakeConn) Heard() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.heard
+}
+
+func (c *fakeConn) OnQuiet(f func()) { c.quiet = f }
+
+func (c *fakeConn) Fail(reason error) { c.end(reason) }
+
+// freeze makes the server silent until it is thawed.
+func (c *fakeConn) freeze() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.frozen = make(chan struct{})
+}
+
+func (c *fakeConn) thaw() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.frozen)
+	c.frozen = nil
+}
+
+func (c *fakeConn) pinged() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pings
+}
+
+// Ping takes ten milliseconds.
+func (c *fakeConn) Ping(ctx context.Context) (time.Duration, error) {
+	c.mu.Lock()
+	frozen := c.frozen
+	c.pings++
+	c.mu.Unlock()
+	if frozen != nil {
+		select {
+		case <-frozen:
+		case <-c.done:
+			return 0, c.err
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	time.Sleep(10 * time.Millisecond)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heard = time.Now()
+	return 10 * time.Millisecond, nil
 }
 
 func (c *fakeConn) end(err error) { c.once.Do(func() { c.err = err; close(c.done) }) }
 
-func (c *fakeConn) Close() error          { c.end(hop.ErrClosed); return nil }
-func (c *fakeConn) Done() <-chan struct{} { return c.done }
-func (c *fakeConn) Wait() error           { <-c.done; return c.err }
-func (c *fakeConn) Bytes() (int64, int64) { return 1, 2 }
-func (c *fakeConn) Info() hop.Info        { return hop.Info{AuthMethod: "none"} }
-func (c *fakeConn) Ping(context.Context) (time.Duration, error) {
-	return time.Millisecond, nil
-}
+func (c *fakeConn) Close() error                                           { c.end(hop.ErrClosed); return nil }
+func (c *fakeConn) Done() <-chan struct{}                                  { return c.done }
+func (c *fakeConn) Wait() error                                            { <-c.done; return c.err }
+func (c *fakeConn) Bytes() (int64, int64)                                  { return 1, 2 }
+func (c *fakeConn) Info() hop.Info                                         { return hop.Info{AuthMethod: "none"} }
 func (c *fakeConn) SendRequest(string, bool, []byte) (bool, []byte, error) { return true, nil, nil }
 func (c *fakeConn) HandleChannels(string, func(ssh.NewChannel))            {}
 func (c *fakeConn) MayForward() error                                      { return nil }
@@ -90,7 +145,7 @@ func (n *network) dial(ctx context.Context, rt route.Route, via hop.Opener, ask 
 		n.answers = append(n.answers, answer)
 		n.mu.Unlock()
 	}
-	c := &fakeConn{name: name, done: make(chan struct{})}
+	c := &fakeConn{name: name, done: make(chan struct{}), heard: time.Now()}
 	if parent, ok := via.(*fakeConn); ok {
 		go func() { // what runs through a connection ends with it
 			select {

@@ -17,7 +17,7 @@ func siblingKey(k route.Key) route.Key { return k + "+2" }
 
 // sibling lends the sibling of l's master for a session.
 func (p *Pool) sibling(ctx context.Context, l *Lease) (*Lease, error) {
-	return p.get(ctx, siblingKey(l.master.key), l.master.route, l.heldBy(), silent{l.master.origin})
+	return p.get(ctx, siblingKey(l.master.key), l.master.route, l.HeldBy(), silent{l.master.origin})
 }
 
 // silent answers no question.
