@@ -1,6 +1,9 @@
 package main_test
 
 import (
+	"io"
+	"net"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -113,21 +116,28 @@ func TestSSHEscapeCommandline(t *testing.T) {
 	})
 }
 
+// fromShell is a session at its prompt that was started by an interactive
+// shell, at "outside> ".
+func fromShell(t testing.TB, c *client, ssh *exec.Cmd) *sshtest.Console {
+	t.Helper()
+	shell := c.cmd()
+	shell.Path, shell.Args = "/bin/sh", []string{"sh", "-i"}
+	shell.Env = append(shell.Env, "PS1=outside> ", "ENV=")
+	con := sshtest.Tty(t, shell)
+	con.Expect("outside> ", soon)
+	con.Send(strings.Join(ssh.Args, " ") + "\r")
+	con.Send("PS1='pro''mpt> '; stty -echo\r")
+	con.Expect(prompt, soon)
+	return con
+}
+
 // TestSSHSuspend stops the client by ~^Z and goes on with it, in a shell that
 // has job control.
 func TestSSHSuspend(t *testing.T) {
 	both(t, func(t *testing.T, c *client) {
 		chain := oneJump(t)
 		c.use(chain)
-		ssh := c.cmd("jump")
-		shell := c.cmd()
-		shell.Path, shell.Args = "/bin/sh", []string{"sh", "-i"}
-		shell.Env = append(shell.Env, "PS1=outside> ", "ENV=")
-		con := sshtest.Tty(t, shell)
-		con.Expect("outside> ", soon)
-		con.Send(strings.Join(ssh.Args, " ") + "\r")
-		con.Send("PS1='pro''mpt> '; stty -echo\r")
-		con.Expect(prompt, soon)
+		con := fromShell(t, c, c.cmd("jump"))
 		con.Send("~\x1a")
 		con.Expect("outside> ", soon)
 		con.Send("echo out''side; stty -a | tr ' ;' '\\n\\n' | grep -x icanon\r")
@@ -142,5 +152,68 @@ func TestSSHSuspend(t *testing.T) {
 		con.Send("echo status $?; exit\r")
 		con.Expect("status 6", soon)
 		con.Wait(soon)
+	})
+}
+
+// TestSSHBackgroundEscape leaves a session by "~&" while a connection through
+// its forward is open: the shell has its terminal back, the connection goes
+// on, no other is taken, and when it ends nothing is left.
+func TestSSHBackgroundEscape(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		c.use(oneJump(t))
+		leaveByEscape(t, c, func(forward string) *exec.Cmd { return c.cmd("-L", forward, "jump") })
+	})
+	t.Run("daemon", func(t *testing.T) {
+		t.Parallel()
+		c := newClient(t, program)
+		c.use(oneJump(t))
+		leaveByEscape(t, c, func(forward string) *exec.Cmd { return c.cmd("-L", forward, "jump") })
+		quit := c.cmd()
+		quit.Args = []string{program, "quit"}
+		if r := c.end(quit); r.code != 0 {
+			t.Errorf("quit: %+v", r)
+		}
+	})
+}
+
+func leaveByEscape(t *testing.T, c *client, start func(forward string) *exec.Cmd) {
+	t.Helper()
+	there, here := lateEcho(t, "tcp", "127.0.0.1:0"), sshtest.RefusedPort(t)
+	con := fromShell(t, c, start(here+":"+there))
+	conn := dial(t, "tcp", here)
+	write := func(text string) {
+		if _, err := io.WriteString(conn, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("before, ")
+	con.Send("\r")
+	con.Expect(prompt, soon)
+	con.Send("~&")
+	con.Expect("outside> ", soon)
+	con.Send("echo status $?; stty -a | tr ' ;' '\\n\\n' | grep -x icanon\r")
+	con.Expect("status 0\r\n", soon)
+	con.Expect("icanon\r\n", soon)
+	await(t, "no more connections are taken", func() bool {
+		other, err := net.Dial("tcp", here)
+		if err == nil {
+			other.Close()
+		}
+		return err != nil
+	})
+	write("behind")
+	conn.(*net.TCPConn).CloseWrite()
+	if got, err := io.ReadAll(conn); err != nil || string(got) != "back before, behind" {
+		t.Errorf("%q, %v", got, err)
+	}
+	con.Send("exit\r")
+	con.Wait(soon)
+	await(t, "nothing is left but the daemon", func() bool {
+		for _, p := range c.processes() {
+			if !strings.Contains(p.Command, " daemon ") {
+				return false
+			}
+		}
+		return true
 	})
 }

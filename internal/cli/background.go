@@ -3,12 +3,14 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +29,7 @@ const (
 	roleCommand = "command" // all that the command line asks for
 	roleMaster  = "master"  // a master for others and nothing else
 	roleRider   = "rider"   // the session, on the master that is there now
+	roleSession = "session" // a session on the terminal that "~&" may take off it
 )
 
 // background is the two halves of -f. The parent waits in the foreground until
@@ -35,6 +38,7 @@ const (
 type background struct {
 	ready *os.File
 	role  string
+	left  atomic.Bool // the parent was told to exit
 }
 
 // newBackground takes up the child's role if the environment says so. What we
@@ -68,25 +72,81 @@ func (b *background) detach() {
 		null.Close()
 	}
 	_, _ = syscall.Setsid()
+	b.left.Store(true)
 	_, _ = b.ready.Write([]byte{exitOK})
 	b.ready.Close()
+}
+
+// follow ends this process as a closed terminal would when the parent, which
+// the shell waits for, is gone without a word.
+func (b *background) follow() {
+	go func() {
+		_, _ = b.ready.Read(make([]byte, 1)) // the parent never writes
+		if !b.left.Load() {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGHUP)
+		}
+	}()
+}
+
+// runWatched starts this command line again as a child in the foreground, on
+// the same terminal, and passes it the signals that ctx ends by: so that "~&"
+// can give the terminal back to the shell, which waits for this process, while
+// the child lives on. (ssh(1) forks there; a program with threads cannot.)
+func (a *App) runWatched(ctx context.Context) (int, error) {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return 0, err
+	}
+	defer ours.Close()
+	end, err := theirs.File()
+	theirs.Close()
+	if err != nil {
+		return 0, err
+	}
+	cmd, err := a.again(roleSession, end)
+	if err != nil {
+		return 0, err
+	}
+	defer context.AfterFunc(ctx, func() {
+		if s, ok := signalled(ctx); ok {
+			_ = cmd.Process.Signal(s.signal)
+		}
+	})()
+	code := make([]byte, 1)
+	if n, _ := ours.Read(code); n == 1 {
+		return int(code[0]), cmd.Process.Release()
+	}
+	err = cmd.Wait()
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal()), nil
+	}
+	if cmd.ProcessState.ExitCode() >= 0 {
+		return cmd.ProcessState.ExitCode(), nil
+	}
+	return exitSSH, err
+}
+
+// again starts this command line again as a child in a role; the child has
+// the other end of our side's ready, which is closed here.
+func (a *App) again(role string, ready *os.File) (*exec.Cmd, error) {
+	defer ready.Close()
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := &exec.Cmd{Path: self, Args: a.Args, Stdin: a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr, ExtraFiles: []*os.File{ready}}
+	cmd.Env = append(slices.Clone(a.Environ), backgroundVar+"=3", roleVar+"="+role)
+	return cmd, cmd.Start()
 }
 
 // runInBackground starts this command line again as the child and returns the
 // exit code of the foreground part.
 func (a *App) runInBackground(role string) (int, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return 0, err
-	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return 0, err
 	}
-	cmd := &exec.Cmd{Path: self, Args: a.Args, Stdin: a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr, ExtraFiles: []*os.File{w}}
-	cmd.Env = append(slices.Clone(a.Environ), backgroundVar+"=3", roleVar+"="+role)
-	err = cmd.Start()
-	w.Close()
+	cmd, err := a.again(role, w)
 	if err != nil {
 		return 0, fmt.Errorf("go into the background: %w", err)
 	}

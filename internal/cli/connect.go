@@ -148,7 +148,8 @@ func (c *sshCommand) privateDaemon(ctx context.Context) (*net.UnixConn, func(), 
 	if err != nil {
 		return nil, nil, err
 	}
-	server := daemon.New(daemon.Config{Version: c.Version, Private: true, Tell: c.tell, Say: c.voice.complain, Louder: c.voice.louder, Through: c.through})
+	server := daemon.New(daemon.Config{Version: c.Version, Private: true, Tell: c.tell, Say: c.voice.complain, Louder: c.voice.louder, Through: c.through,
+		Background: c.leaves()})
 	server.Serve(theirs)
 	winch := make(chan os.Signal, 1)
 	notifyWindowChange(winch)
@@ -162,10 +163,22 @@ func (c *sshCommand) privateDaemon(ctx context.Context) (*net.UnixConn, func(), 
 		if c.options.Control.Path != "" {
 			server.AwaitIdle(ctx)
 		}
+		if c.left.Load() {
+			c.watched.detach()
+			server.AwaitBackground()
+		}
 		signal.Stop(winch)
 		close(winch)
 		server.Close()
 	}, nil
+}
+
+// leaves is what a private server calls for "~&", nil where that cannot be.
+func (c *sshCommand) leaves() func() {
+	if c.watched == nil {
+		return nil
+	}
+	return func() { c.left.Store(true) }
 }
 
 // tell shows what a private server says, as the daemon's notices are shown.

@@ -74,7 +74,7 @@ func (c *sshCommand) passenger(ctx context.Context, client *mux.Client) (int, er
 		restore = raw.leave
 	}
 	exit, err := s.Wait(ctx, restore)
-	if tty && c.face == faceSSH && ctx.Err() == nil {
+	if tty && c.face == faceSSH && ctx.Err() == nil && !c.left.Load() {
 		restore()
 		c.voice.say(levelInfo, "Connection to "+c.options.HostName+" closed.")
 	}

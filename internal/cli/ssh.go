@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"sallyport/internal/api"
 	"sallyport/internal/mux"
@@ -53,6 +54,10 @@ func (a *App) ssh(f face, args []string) int {
 		}
 	}
 	c := &sshCommand{App: a, face: f, inv: inv, private: private || f == faceSSH, background: a.newBackground()}
+	if c.background.is(roleSession) {
+		c.background, c.watched = nil, c.background
+		c.watched.follow()
+	}
 	switch inv.Action {
 	case sshargs.ActionVersion:
 		fmt.Fprintln(a.Stderr, "Sallyport_"+a.Version)
@@ -85,6 +90,8 @@ type sshCommand struct {
 	private bool // a connection of its own, in this process
 
 	background *background // the child of -f, else nil
+	watched    *background // the child that "~&" may take off the terminal, else nil
+	left       atomic.Bool // it did
 	through    *mux.Client // the master to ride on in proxy mode, else nil
 	route      route.Route
 	options    sshconfig.Options
@@ -136,7 +143,20 @@ func (c *sshCommand) act(ctx context.Context) (int, error) {
 	if c.forks() {
 		return c.runInBackground(roleCommand)
 	}
+	if c.mayLeaveTerminal() {
+		return c.runWatched(ctx)
+	}
 	return c.session(ctx)
+}
+
+// mayLeaveTerminal reports whether "~&" must be able to keep this command's
+// own connection when the terminal goes: when something is forwarded over it.
+func (c *sshCommand) mayLeaveTerminal() bool {
+	o := c.options
+	tty, _ := c.chooseTTY()
+	forwards := len(o.Forward.Local)+len(o.Forward.Remote)+len(o.Forward.Dynamic) > 0 || o.Forward.X11 || o.Session.EnableEscapeCommandline
+	return c.private && c.background == nil && c.watched == nil && c.through == nil && c.inv.StdioForward == nil &&
+		tty && isTerminal(c.Stdin) && o.Session.SessionType != "none" && o.Session.EscapeChar >= 0 && forwards
 }
 
 // forks reports whether this is the part of -f that stays in the foreground.
@@ -169,7 +189,7 @@ func (c *sshCommand) resolve(ctx context.Context) error {
 	c.options = c.route.Target().Options
 	c.voice.setLevel(levelOf(c.options.Log.Level))
 	c.person = c.newPerson()
-	if c.inv.Action == sshargs.ActionControl || c.background != nil { // it opens nothing, or the foreground has told
+	if c.inv.Action == sshargs.ActionControl || c.background != nil || c.watched != nil { // it opens nothing, or the foreground has told
 		return nil
 	}
 	c.tellFlagGaps(c.inv)

@@ -209,10 +209,7 @@ func (l *live) cancel(f mux.Forward) error {
 		return mux.ErrNotForwarded
 	}
 	opened.listener.StopListening()
-	l.server.serving.Go(func() {
-		_ = opened.listener.Drain(l.server.ctx)
-		_ = opened.close()
-	})
+	l.server.serving.Go(func() { opened.drain(l.server.ctx) })
 	return nil
 }
 

@@ -47,6 +47,10 @@ type Config struct {
 	// Louder changes the LogLevel of the process that a private server runs
 	// in, one up or down, and returns its name; nil where that means nothing.
 	Louder func(up bool) string
+	// Background, when set, is told that the session of the process that a
+	// private server runs in goes on without its terminal (~&); AwaitBackground
+	// waits for the end. nil says that it cannot.
+	Background func()
 	// Through, when set, is a master to ride on in proxy mode: nothing is
 	// dialled.
 	Through *mux.Client
@@ -65,6 +69,7 @@ type Server struct {
 	quit     chan struct{} // closed when a client asked for the end
 	quitOnce sync.Once
 	serving  sync.WaitGroup
+	left     sync.WaitGroup // sessions in the background
 	mu       sync.Mutex
 	lives    map[pool.Conn]*live
 	riders   int           // live connections, control sockets and their clients
@@ -94,6 +99,7 @@ func New(c Config) *Server {
 func (s *Server) Close() {
 	s.pins.close()
 	s.cancel()
+	s.left.Wait()
 	s.pool.Close()
 	s.serving.Wait()
 }

@@ -212,7 +212,11 @@ func (p *passenger) Run(ctx context.Context, ttyAllocFailed func()) (mux.Exit, e
 			p.say(r)
 		}
 	}()
-	exit, err := p.session.Run(ctx, session.Streams{Stdin: p.streams.in, Stdout: p.streams.out, Stderr: p.streams.err, Escape: p.escape})
+	exit, err := p.session.Run(ctx, session.Streams{Stdin: p.streams.in, Stdout: p.streams.out, Stderr: p.streams.err, Escape: p.escape, Background: p.mayLeave})
+	if errors.Is(err, session.ErrBackground) {
+		p.goOn()
+		return mux.Exit{Known: true}, nil
+	}
 	p.session.Close()
 	if ctx.Err() == nil {
 		p.explain(exit, err)

@@ -51,7 +51,8 @@ const (
 type lentDisplays struct {
 	mu     sync.Mutex
 	byFake map[[x11CookieLen]byte]*display
-	open   int // channels that the server has open
+	open   int           // channels that the server has open
+	idle   chan struct{} // closed when there are none; nil when nobody waits
 }
 
 // enter counts a channel that the server opens; false when no session forwards
@@ -69,7 +70,25 @@ func (l *lentDisplays) enter() bool {
 func (l *lentDisplays) exit() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.open--
+	if l.open--; l.open == 0 && l.idle != nil {
+		close(l.idle)
+		l.idle = nil
+	}
+}
+
+// gone is closed when no channel is open.
+func (l *lentDisplays) gone() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.idle == nil {
+		l.idle = make(chan struct{})
+	}
+	idle := l.idle
+	if l.open == 0 {
+		close(idle)
+		l.idle = nil
+	}
+	return idle
 }
 
 // display is somebody's X server and what lets us in there.

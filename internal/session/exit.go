@@ -82,6 +82,11 @@ func (e *StreamError) Unwrap() error { return e.Err }
 // escape "~.".
 var ErrDisconnected = errors.New("session ended by the escape key")
 
+// ErrBackground is returned by Run when the user sent the session to the
+// background with the escape "~&": the channel is still open, nobody reads or
+// writes it any more, and Done tells when it has ended.
+var ErrBackground = errors.New("session sent to the background")
+
 // IdleError says that the channel was closed because nothing went over it.
 type IdleError struct{ After time.Duration }
 

@@ -25,6 +25,10 @@ type Streams struct {
 	// answer is shown on Stderr. Standard input is not read until it
 	// returns. nil says that the key is not available.
 	Escape func(EscapeKey) string
+	// Background prepares for the streams to be taken away while the session
+	// goes on (EscapeBackground). Its error is shown, and nothing happens; so
+	// does a nil function.
+	Background func() error
 }
 
 // run is one call of Run.
@@ -33,6 +37,8 @@ type run struct {
 	in         source
 	out, err   sink
 	escape     func(EscapeKey) string
+	background func() error
+	send       func([]byte) error // input that was typed; set by inputWriter
 	abort      context.CancelCauseFunc
 	inputDone  chan struct{}
 	outputDone chan struct{}
@@ -42,7 +48,7 @@ type run struct {
 // written, and returns how the remote program ended. It must be called once.
 //
 // A *RefusedError says that the server did not start the command,
-// ErrDisconnected that the user ended the session, an *IdleError that silence
+// ErrDisconnected that the user ended the session, ErrBackground that he left it, an *IdleError that silence
 // did, a *StreamError that
 // output could not be written: the Exit is valid beside the last one. When
 // ctx ends, the channel is closed and Run returns ctx's error at once.
@@ -55,13 +61,16 @@ func (s *Session) Run(ctx context.Context, st Streams) (Exit, error) {
 		out:        sink{name: "stdout", w: st.Stdout},
 		err:        sink{name: "stderr", w: st.Stderr},
 		escape:     st.Escape,
+		background: st.Background,
 		abort:      abort,
 		inputDone:  make(chan struct{}),
 		outputDone: make(chan struct{}),
 	}
 	r.start()
 	if err := r.wait(ctx); err != nil {
-		s.Close()
+		if err != ErrBackground {
+			s.Close()
+		}
 		r.in.stop()
 		r.out.stop()
 		r.err.stop()
@@ -145,7 +154,9 @@ func (r *run) copyOutput(dst *sink, src io.Reader, failed func()) {
 		}
 		if _, err := dst.Write(p); err != nil {
 			ok = false
-			failed()
+			if err != errStopped { // nobody has gone who might come back to read
+				failed()
+			}
 		}
 		return nil
 	})
@@ -185,6 +196,7 @@ func (r *run) inputWriter() (send func([]byte) error, flush func()) {
 	if r.s.req.EscapeChar < 0 {
 		return send, flush
 	}
+	r.send = send
 	return NewEscapeFilter(byte(r.s.req.EscapeChar), send, r.doEscape).Feed, flush
 }
 
@@ -201,6 +213,8 @@ func (r *run) doEscape(k EscapeKey) error {
 	case k == EscapeBreak:
 		text = escapeName(char) + "B\r\n"
 		r.s.Break(breakLength)
+	case k == EscapeBackground && r.background != nil:
+		return r.leave()
 	case r.escape != nil:
 		text = r.escape(k)
 	default:
@@ -209,6 +223,23 @@ func (r *run) doEscape(k EscapeKey) error {
 	r.err.Write([]byte(text))
 	return nil
 }
+
+// leave is "~&": the program gets an end of file, as if it had been typed, and
+// the streams are given up. clientloop.c: process_escapes.
+func (r *run) leave() error {
+	name := escapeName(byte(r.s.req.EscapeChar)) + EscapeBackground.String()
+	if err := r.background(); err != nil {
+		r.err.Write([]byte(name + " is not available: " + err.Error() + "\r\n"))
+		return nil
+	}
+	r.err.Write([]byte(name + " [backgrounded]\r\n"))
+	_ = r.send([]byte{endOfFile})
+	r.abort(ErrBackground)
+	return ErrBackground
+}
+
+// endOfFile is what Ctrl-D types.
+const endOfFile = 4
 
 // breakLength is how long ssh(1) asks for, in milliseconds.
 const breakLength = 1000
