@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"sync"
 
 	"sallyport/internal/forward"
 	"sallyport/internal/hop"
@@ -35,7 +34,7 @@ type master struct {
 	// holds is true for a command that only keeps the master (ssh -N).
 	holds bool
 	// sessions are those under way; they end by themselves with the connection.
-	sessions sync.WaitGroup
+	sessions tally
 }
 
 // serve speaks with the client until it leaves or the connection that it is
