@@ -29,6 +29,8 @@ python3 python3
 openssl openssl
 rsync rsync
 xauth xauth
+dnsmasq dnsmasq-base
+ip iproute2
 '
 
 have() {

@@ -94,3 +94,45 @@ func TestSSHMatch(t *testing.T) {
 		}
 	})
 }
+
+// withNameServer gives the client a network of its own in which a real name
+// server answers for records, in dnsmasq's options.
+func (c *client) withNameServer(t testing.TB, records ...string) {
+	t.Helper()
+	sshtest.RequireRoot(t, "another /etc/resolv.conf")
+	sshtest.Require(t, "unshare", "mount", "ip", "dnsmasq")
+	resolv := filepath.Join(t.TempDir(), "resolv.conf")
+	writeFile(t, resolv, "nameserver 127.0.0.1\noptions timeout:2\n")
+	server := strings.Join(append([]string{"dnsmasq", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--keep-in-foreground", "--user=root", "--pid-file=",
+		"--listen-address=127.0.0.1", "--bind-interfaces", "--local=/corp.example/", "--local=/lab.example/"}, records...), " ")
+	// The server is asked until it answers, then the client runs.
+	c.before = []string{"unshare", "-n", "-m", "sh", "-c", `ip link set lo up && mount --bind "$1" /etc/resolv.conf && shift &&
+		` + server + ` 2>/dev/null & server=$!
+		for i in 1 2 3 4 5 6 7 8 9 10; do getent ahosts real.corp.example >/dev/null && break; sleep 0.1; done
+		shift; "$@"; code=$?; kill $server; wait $server 2>/dev/null; exit $code`, "sh", resolv}
+}
+
+// TestSSHCanonicalCNAME follows the CNAMEs of a real name server, and only
+// those that CanonicalizePermittedCNAMEs lists.
+func TestSSHCanonicalCNAME(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		c.withNameServer(t, "--host-record=real.corp.example,10.1.2.3", "--host-record=far.lab.example,10.1.2.4",
+			"--cname=alias.corp.example,real.corp.example", "--cname=moved.corp.example,far.lab.example")
+		c.config = filepath.Join(t.TempDir(), "config")
+		writeFile(t, c.config, "CanonicalizeHostname yes\nCanonicalDomains corp.example lab.example\n")
+		for _, tc := range []struct{ permit, host, want string }{
+			{"none", "alias", "alias.corp.example"},
+			{"*.corp.example:*.corp.example", "alias", "real.corp.example"},
+			{"*.corp.example:*.corp.example", "alias.corp.example.", "real.corp.example"},
+			{"*.corp.example:*.corp.example", "moved", "moved.corp.example"},
+			{"*.corp.example:*.corp.example,*.lab.example", "moved", "far.lab.example"},
+			{"alias.*:*.lab.example moved.*:far.*", "moved", "far.lab.example"},
+			{"*:*", "real", "real.corp.example"},
+		} {
+			out := c.run("-G", "-o", "CanonicalizePermittedCNAMEs="+tc.permit, tc.host).out
+			if !strings.Contains(out, "\nhostname "+tc.want+"\n") {
+				t.Errorf("%s, %s: no %q in %q", tc.permit, tc.host, tc.want, lastLines(out, "hostname"))
+			}
+		}
+	})
+}
