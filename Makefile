@@ -1,6 +1,6 @@
 # See CONTRIBUTING.md. "make test" is what CI runs.
 
-.PHONY: build test test-deps lint race e2e e2e-race regress regress-quick regress-sides long fuzz clean
+.PHONY: build bench test test-deps lint race e2e e2e-race regress regress-quick regress-sides long fuzz clean
 
 build:
 	go build -trimpath -o bin/sally ./cmd/sally
@@ -61,6 +61,11 @@ regress-sides: test-deps bin/ssh
 	chmod +x bin/sides/*/ssh
 	timeout 1500 scripts/openssh-regress.sh -j 2 -q -l openssh-regress-logs/master bin/sides/master/ssh $(SIDES)
 	timeout 1500 scripts/openssh-regress.sh -j 2 -q -l openssh-regress-logs/client bin/sides/client/ssh $(SIDES)
+
+# sally beside ssh, on servers of its own: under ten minutes. What it finds goes
+# into docs/performance.md; use a quiet machine.
+bench: test-deps build
+	timeout 900 bin/sally bench --json docs/performance.json --svg docs/performance.svg --doc docs/performance.md
 
 # FUZZTIME=10m make fuzz: every fuzz target in turn.
 FUZZTIME ?= 30s

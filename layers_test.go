@@ -32,9 +32,10 @@ var layers = map[string][]string{
 	"api":       {},
 	"daemon":    {"sshconfig", "route", "hop", "pool", "session", "stdio", "forward", "mux", "api"},
 	"lab":       {},
+	"bench":     {},
 	"recent":    {},
 	"tui":       {"api"},
-	"cli":       {"sshconfig", "sshargs", "route", "mux", "api", "daemon", "inventory", "lab", "recent", "tui"},
+	"cli":       {"sshconfig", "sshargs", "route", "mux", "api", "daemon", "inventory", "lab", "recent", "tui", "bench"},
 	"sshtest":   {},
 }
 

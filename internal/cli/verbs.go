@@ -20,7 +20,7 @@ import (
 // reaches a host that is called like one.
 var verbNames = []string{
 	"up", "down", "status", "forward", "check", "logs", "quit", "demo", "setup",
-	"tui",
+	"tui", "bench",
 	"version", "help", "completion", "daemon", "__complete", "__completeNoDesc",
 }
 
@@ -84,7 +84,7 @@ inventory.`,
 	root.PersistentFlags().CountVarP(&v.verbose, "verbose", "v", "say more about what is done; up to three times")
 	root.SetFlagErrorFunc(misused)
 	root.AddCommand(v.up(), v.down(), v.status(), v.forward(), v.check(), v.logs(), v.quit(), v.daemonVerb(), v.demo(), v.setup(), v.versionVerb())
-	root.AddCommand(v.tui())
+	root.AddCommand(v.tui(), v.bench())
 	return root
 }
 
