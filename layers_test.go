@@ -35,7 +35,8 @@ var layers = map[string][]string{
 	"bench":     {},
 	"recent":    {},
 	"tui":       {"api"},
-	"cli":       {"sshconfig", "sshargs", "route", "mux", "api", "daemon", "inventory", "lab", "recent", "tui", "bench"},
+	"probe":     {"sshconfig", "route", "hostkey", "hop"},
+	"cli":       {"sshconfig", "sshargs", "route", "mux", "api", "daemon", "inventory", "lab", "recent", "tui", "bench", "probe"},
 	"sshtest":   {},
 }
 
@@ -44,7 +45,7 @@ var foreign = map[string][]string{
 	"github.com/spf13/cobra":           {"cli"},
 	"charm.land/bubbletea/v2":          {"tui"},
 	"charm.land/lipgloss/v2":           {"tui"},
-	"golang.org/x/crypto/ssh":          {"hostkey", "identity", "hop", "pool", "session", "forward", "mux", "daemon", "lab", "sshtest"},
+	"golang.org/x/crypto/ssh":          {"hostkey", "identity", "hop", "pool", "session", "forward", "mux", "daemon", "lab", "probe", "sshtest"},
 	"golang.org/x/term":                {"cli", "stdio", "sshtest"},
 	"github.com/creack/pty":            {"lab", "sshtest"},
 	"golang.org/x/crypto/ssh/agent":    {"identity", "daemon"},

@@ -21,7 +21,7 @@ import (
 var verbNames = []string{
 	"up", "down", "status", "forward", "check", "logs", "quit", "demo", "setup",
 	"tui", "bench",
-	"version", "help", "completion", "daemon", "__complete", "__completeNoDesc",
+	"test", "version", "help", "completion", "daemon", "__complete", "__completeNoDesc",
 }
 
 func (a *App) isVerb(word string) bool { return slices.Contains(verbNames, word) }
@@ -83,7 +83,7 @@ inventory.`,
 	root.PersistentFlags().StringVarP(&v.config, "config", "F", "", "read `file` instead of ~/.ssh/config and the system's file")
 	root.PersistentFlags().CountVarP(&v.verbose, "verbose", "v", "say more about what is done; up to three times")
 	root.SetFlagErrorFunc(misused)
-	root.AddCommand(v.up(), v.down(), v.status(), v.forward(), v.check(), v.logs(), v.quit(), v.daemonVerb(), v.demo(), v.setup(), v.versionVerb())
+	root.AddCommand(v.up(), v.down(), v.status(), v.forward(), v.check(), v.logs(), v.quit(), v.daemonVerb(), v.demo(), v.setup(), v.test(), v.versionVerb())
 	root.AddCommand(v.tui(), v.bench())
 	return root
 }
