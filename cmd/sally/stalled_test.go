@@ -134,3 +134,20 @@ func TestStockSSHOnSilentPath(t *testing.T) {
 		t.Errorf("%d logins", n)
 	}
 }
+
+// TestPinnedOnSilentPath: the next connection through a pinned forward goes over a
+// new one.
+func TestPinnedOnSilentPath(t *testing.T) {
+	t.Parallel()
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "jump"}, sshtest.HostConfig{Name: "target"})
+	u := newUser(t, c)
+	to := lateEcho(t, "tcp", "127.0.0.1:0")
+	from := listenEnds(t)[2]
+	u.pin("target", "-L", from.flag+":"+to, "--now")
+	c.Host("target").Freeze()
+	defer c.Host("target").Thaw()
+	start := time.Now()
+	if !carries(from.network, from.addr) || time.Since(start) > 15*time.Second {
+		t.Errorf("a pinned forward: after %v: %+v", time.Since(start), u.forwards())
+	}
+}

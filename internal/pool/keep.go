@@ -154,7 +154,7 @@ func (k *Keeper) Get(ctx context.Context) (l *Lease, done func(), err error) {
 		switch {
 		case k.closed:
 			err = ErrShutdown
-		case k.current != nil:
+		case k.current != nil && !k.current.lease.left():
 			l, done = k.current.lease, k.use(k.current)
 		case k.state == KeepRefused && time.Since(k.failed) < keepRefused:
 			err = k.err
@@ -357,7 +357,7 @@ func (k *Keeper) hold(ctx context.Context, lease *Lease) {
 	k.mu.Lock()
 	u := &kept{lease: lease}
 	done := k.use(u)
-	k.state, k.current, k.err, k.down = KeepUp, u, nil, time.Time{}
+	k.state, k.current, k.err, k.down, k.asked = KeepUp, u, nil, time.Time{}, false
 	k.publish(nil)
 	if k.config.Up != nil {
 		upCtx, stop := context.WithCancel(ctx)
@@ -385,11 +385,13 @@ func (k *Keeper) lost(lease *Lease, held time.Duration) {
 	why := lease.ended()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	select {
-	case <-k.wake: // that was about this lease
-	default:
+	if !k.asked { // else somebody has seen before us that it is no good
+		select {
+		case <-k.wake: // that was about this lease
+		default:
+		}
 	}
-	k.current, k.asked, k.down = nil, false, time.Now()
+	k.current, k.down = nil, time.Now()
 	if held >= keepStable {
 		k.failures = 0
 	}
@@ -410,6 +412,16 @@ func (l *Lease) Leaving() <-chan struct{} {
 	l.master.pool.mu.Lock()
 	defer l.master.pool.mu.Unlock()
 	return l.master.leaving
+}
+
+// left reports whether the master is leaving.
+func (l *Lease) left() bool {
+	select {
+	case <-l.Leaving():
+		return true
+	default:
+		return false
+	}
 }
 
 // dropped reports whether the master, or one that it runs through, was closed

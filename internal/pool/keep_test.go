@@ -258,3 +258,23 @@ func TestKeepClose(t *testing.T) {
 		k.Close()
 	})
 }
+
+// TestKeepGetWhenLeaving: who asks in the moment in which a master begins to
+// drain, before the keeper has seen it, gets the next one.
+func TestKeepGetWhenLeaving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{}
+		p, _ := newPool(t, n, Policy{Persist: time.Minute})
+		k := keep(t, p, KeepConfig{}, "t")
+		for range 100 {
+			l, done := got(t, k)
+			p.Drain(way("t").Key())
+			again, release := got(t, k)
+			if again.Conn() == l.Conn() {
+				t.Fatal("the lease is that of the draining master")
+			}
+			release()
+			done()
+		}
+	})
+}
