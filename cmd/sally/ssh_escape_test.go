@@ -85,6 +85,23 @@ func TestSSHEscapeCharacter(t *testing.T) {
 	})
 }
 
+// TestSSHRekeyEscape asks for new keys by ~R and types on.
+func TestSSHRekeyEscape(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		c.use(oneJump(t))
+		con := escaping(t, c, "-v")
+		for range 2 {
+			con.Send("\r~R")
+			con.Expect("NEWKEYS sent", soon)
+			con.Send("echo typ''ed\r")
+			con.Expect("typed", soon)
+			con.Expect(prompt, soon)
+		}
+		con.Send("exit\r")
+		con.Wait(soon)
+	})
+}
+
 // TestSSHEscapeCommandline opens and closes a forward with ~C.
 func TestSSHEscapeCommandline(t *testing.T) {
 	both(t, func(t *testing.T, c *client) {

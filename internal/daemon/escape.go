@@ -30,7 +30,14 @@ func (p *passenger) escape(k session.EscapeKey) string {
 		}
 		return p.commandLine()
 	case session.EscapeRekey:
-		return "new keys are made by volume; this transport cannot be asked for them\r\n"
+		c, ok := p.master.lease.Conn().(interface{ Rekey() error })
+		if !ok {
+			break // the keys are the master's, on which this one rides
+		}
+		if err := c.Rekey(); err != nil {
+			return err.Error() + "\r\n"
+		}
+		return ""
 	case session.EscapeMoreLog, session.EscapeLessLog:
 		if louder := p.master.server.config.Louder; louder != nil {
 			return "LogLevel " + louder(k == session.EscapeMoreLog) + "\r\n"

@@ -9,7 +9,16 @@ import (
 )
 
 // errNoRekey is returned when the library does not let us ask for new keys.
-var errNoRekey = errors.New("RekeyLimit by time: the transport cannot be asked for a key exchange")
+var errNoRekey = errors.New("the transport cannot be asked for a key exchange")
+
+// Rekey asks for new keys (ssh(1), the escape "~R"). It does not wait for them.
+func (c *Conn) Rekey() error {
+	rekey, err := rekeyer(c.Conn)
+	if err == nil {
+		rekey()
+	}
+	return err
+}
 
 // rekeyer gives a function that starts a key exchange.
 //
