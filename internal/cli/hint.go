@@ -22,7 +22,7 @@ func hintFor(err error) string {
 	case errors.As(err, &failed) && failed.Code == api.CodeHop:
 		return hopHint(failed)
 	}
-	return ""
+	return inventoryHint(err)
 }
 
 // hopHint is about a hop that failed in a stage.

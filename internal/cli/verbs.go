@@ -19,6 +19,7 @@ import (
 // verbNames are the first words that are verbs and not hosts. "sally ssh NAME"
 // reaches a host that is called like one.
 var verbNames = []string{
+	"add", "edit", "rm", "ls", "show",
 	"up", "down", "status", "forward", "check", "logs", "quit", "demo", "setup",
 	"tui", "bench",
 	"test", "version", "help", "completion", "daemon", "__complete", "__completeNoDesc",
@@ -84,6 +85,7 @@ inventory.`,
 	root.PersistentFlags().CountVarP(&v.verbose, "verbose", "v", "say more about what is done; up to three times")
 	root.SetFlagErrorFunc(misused)
 	root.AddCommand(v.up(), v.down(), v.status(), v.forward(), v.check(), v.logs(), v.quit(), v.daemonVerb(), v.demo(), v.setup(), v.test(), v.versionVerb())
+	root.AddCommand(v.add(), v.edit(), v.rm(), v.ls(), v.show())
 	root.AddCommand(v.tui(), v.bench())
 	return root
 }

@@ -236,13 +236,26 @@ func (c *Change) check(ctx context.Context, name string, want sshconfig.Entry, a
 	}
 	r, err := files.Resolve(ctx, sshconfig.Query{Host: name})
 	if err != nil {
-		return err
+		return wouldBeBad(err)
 	}
 	if _, err := route.Resolve(ctx, files, sshconfig.Query{Host: name}); err != nil {
 		return err
 	}
 	c.Warnings = append(c.Warnings, shadows(files, name, want, r)...)
 	return nil
+}
+
+// wouldBeBad says what is wrong with lines that are nowhere yet.
+func wouldBeBad(err error) error {
+	var bad *sshconfig.BadLines
+	if !errors.As(err, &bad) || len(bad.Lines) == 0 {
+		return err
+	}
+	var said []string
+	for _, l := range bad.Lines {
+		said = append(said, (&sshconfig.Error{Msg: l.Keyword + ": " + l.Msg}).Error())
+	}
+	return fmt.Errorf("nothing was changed: %s", strings.Join(said, "; "))
 }
 
 // knownJump refuses a jump host that nothing is known of: it would be a typing

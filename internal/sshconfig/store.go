@@ -88,7 +88,8 @@ func (d *Draft) Before() (text string, existed bool) { return string(d.before), 
 
 // Save puts the new text in the file's place at once, or leaves the file as it
 // is. Mode and owner stay; a new file is 0600, a new directory 0700. A file that
-// somebody else changed since OpenDraft is left alone: ErrChanged.
+// somebody else changed since OpenDraft is left alone: ErrChanged. A draft is
+// saved once.
 func (d *Draft) Save() error {
 	if !d.Changed() {
 		return nil
@@ -113,7 +114,6 @@ func (d *Draft) Save() error {
 	if err := os.Rename(temp.Name(), d.path); err != nil {
 		return err
 	}
-	d.before = []byte(d.String())
 	return syncDir(filepath.Dir(d.path))
 }
 
