@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"sallyport/internal/sshargs"
 	"sallyport/internal/sshconfig"
 )
 
@@ -117,13 +116,6 @@ func (a *App) tellGaps(w *wishes, session bool) error {
 		}
 	}
 	return nil
-}
-
-// tellFlagGaps is tellGaps for flags that are no keywords.
-func (a *App) tellFlagGaps(inv *sshargs.Invocation) {
-	if inv.Syslog {
-		a.warn("-y: messages go to standard error, not to the system log")
-	}
 }
 
 // warn prints a warning of our own.

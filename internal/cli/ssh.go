@@ -53,6 +53,9 @@ func (a *App) ssh(f face, args []string) int {
 			return exitSSH
 		}
 	}
+	if inv.Syslog {
+		a.useSystemLog("USER") // until the configuration is read
+	}
 	c := &sshCommand{App: a, face: f, inv: inv, private: private || f == faceSSH, background: a.newBackground()}
 	if c.background.is(roleSession) {
 		c.background, c.watched = nil, c.background
@@ -188,11 +191,13 @@ func (c *sshCommand) resolve(ctx context.Context) error {
 	}
 	c.options = c.route.Target().Options
 	c.voice.setLevel(levelOf(c.options.Log.Level))
+	if c.voice.write != nil {
+		c.useSystemLog(c.options.Log.SyslogFacility)
+	}
 	c.person = c.newPerson()
 	if c.inv.Action == sshargs.ActionControl || c.background != nil || c.watched != nil { // it opens nothing, or the foreground has told
 		return nil
 	}
-	c.tellFlagGaps(c.inv)
 	return c.tellGaps(heard, true)
 }
 

@@ -34,8 +34,8 @@ func levelOf(name string) int {
 	return levelInfo
 }
 
-// voice is where messages go: standard error or the file of -E, down to a
-// level.
+// voice is where messages go: standard error, the file of -E or the system log
+// of -y, down to a level.
 type voice struct {
 	name   string   // the program's, before errors
 	stderr *os.File // for what must reach the user whatever -E says
@@ -44,6 +44,7 @@ type voice struct {
 	// state: guarded by mu
 	mu    sync.Mutex
 	to    io.Writer
+	write func(level int, text string) // instead of to, for the system log
 	level int
 }
 
@@ -65,6 +66,14 @@ func (v *voice) redirect(path string) error {
 	defer v.mu.Unlock()
 	v.to = f
 	return nil
+}
+
+// useSystemLog is -y. Where there is no system log, messages stay where they
+// are.
+func (a *App) useSystemLog(facility string) {
+	if err := a.voice.systemLog(facility); err != nil {
+		a.warn(err.Error())
+	}
 }
 
 func (v *voice) setLevel(level int) {
@@ -92,7 +101,12 @@ func (v *voice) say(level int, text string) {
 	if level > v.level {
 		return
 	}
-	text = strings.ReplaceAll(strings.TrimRight(visible(text), "\r\n"), "\n", v.eol)
+	text = strings.TrimRight(visible(text), "\r\n")
+	if v.write != nil {
+		v.write(level, text)
+		return
+	}
+	text = strings.ReplaceAll(text, "\n", v.eol)
 	_, _ = io.WriteString(v.to, text+v.eol)
 }
 
