@@ -29,6 +29,15 @@ python3 python3
 openssl openssl
 rsync rsync
 xauth xauth
+xdpyinfo x11-utils
+Xvfb xvfb
+nc netcat-openbsd
+ncat ncat
+connect-proxy connect-proxy
+curl curl
+ab apache2-utils
+redis-server redis-server
+redis-cli redis-tools
 dnsmasq dnsmasq-base
 ip iproute2
 '

@@ -58,6 +58,8 @@ type Request struct {
 	Follow bool   `json:"follow,omitempty"`
 	// What says what a lease is for, for status: "shell", "command", …
 	What string `json:"what,omitempty"`
+	// Detach is attach's: a stdio forward goes on when its client has left.
+	Detach bool `json:"detach,omitempty"`
 	// Forwards are those to add, with a Name for all of them; Now brings the
 	// route up at once. IDs are the ids or names of those to remove (or All).
 	Forwards []ForwardSpec `json:"forwards,omitempty"`

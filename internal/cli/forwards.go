@@ -38,7 +38,8 @@ func (c *sshCommand) forwards(ctx context.Context, client *mux.Client) error {
 // already. Others give a reason only.
 func inOneVoice(err error) error {
 	var refused *mux.RequestError
-	if errors.As(err, &refused) && (strings.HasPrefix(refused.Reason, "forward ") || strings.Contains(refused.Reason, ": forwarding is disabled: ")) {
+	if errors.As(err, &refused) && (strings.HasPrefix(refused.Reason, "forward ") ||
+		strings.Contains(refused.Reason, "): open ") || strings.Contains(refused.Reason, ": forwarding is disabled: ")) {
 		return errors.New(refused.Reason)
 	}
 	return err

@@ -20,7 +20,7 @@ import (
 // reaches a host that is called like one.
 var verbNames = []string{
 	"add", "edit", "rm", "ls", "show",
-	"up", "down", "status", "forward", "check", "logs", "quit", "demo", "setup",
+	"up", "down", "status", "forward", "proxy", "check", "logs", "quit", "demo", "setup",
 	"tui", "bench",
 	"test", "version", "help", "completion", "daemon", "__complete", "__completeNoDesc",
 }
@@ -84,7 +84,7 @@ inventory.`,
 	root.PersistentFlags().StringVarP(&v.config, "config", "F", "", "read `file` instead of ~/.ssh/config and the system's file")
 	root.PersistentFlags().CountVarP(&v.verbose, "verbose", "v", "say more about what is done; up to three times")
 	root.SetFlagErrorFunc(misused)
-	root.AddCommand(v.up(), v.down(), v.status(), v.forward(), v.check(), v.logs(), v.quit(), v.daemonVerb(), v.demo(), v.setup(), v.test(), v.versionVerb())
+	root.AddCommand(v.up(), v.down(), v.status(), v.forward(), v.proxy(), v.check(), v.logs(), v.quit(), v.daemonVerb(), v.demo(), v.setup(), v.test(), v.versionVerb())
 	root.AddCommand(v.add(), v.edit(), v.rm(), v.ls(), v.show())
 	root.AddCommand(v.tui(), v.bench())
 	return root

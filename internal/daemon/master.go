@@ -7,13 +7,10 @@ import (
 	"net"
 	"os"
 
-	"sallyport/internal/forward"
 	"sallyport/internal/hop"
 	"sallyport/internal/mux"
 	"sallyport/internal/pool"
 	"sallyport/internal/route"
-	"sallyport/internal/sshconfig"
-	"sallyport/internal/stdio"
 )
 
 // master is the mux.Handler of one client on one route's master.
@@ -33,6 +30,8 @@ type master struct {
 	shared bool
 	// holds is true for a command that only keeps the master (ssh -N).
 	holds bool
+	// detached is true for a client whose stdio forward outlives it.
+	detached bool
 	// sessions are those under way; they end by themselves with the connection.
 	sessions tally
 }
@@ -101,96 +100,6 @@ func whileAlive(ctx context.Context, conn pool.Conn) (context.Context, context.C
 
 // errEnded answers a client whose connection is no more.
 var errEnded = errors.New("the connection has ended")
-
-// OpenStdioForward is mux.Handler's.
-func (m *master) OpenStdioForward(ctx context.Context, _ mux.Peer, r *mux.StdioForwardRequest, fds [2]*os.File) (mux.Session, error) {
-	if err := m.permit(ctx, "stdio forward"); err != nil {
-		return nil, err
-	}
-	if _, err := m.need(ctx); err != nil {
-		return nil, err
-	}
-	m.usedFor(pool.UseForward, "stdio forward")
-	spec := sshconfig.ForwardSpec{ConnectHost: r.Host, ConnectPort: r.Port, ConnectPath: r.Path}
-	var through *forward.Through
-	err := m.onLivePath(ctx, func(ctx context.Context) (err error) {
-		through, err = forward.OpenStdio(ctx, m.lease.Conn(), spec)
-		return err
-	})
-	if err != nil { // before the client is told that it has one
-		target := m.lease.Route().Target()
-		m.server.log.Warn("stdio forward", "hop", target.Name, "err", err)
-		return nil, fmt.Errorf("%s: %w", target, err)
-	}
-	stream, err := newStdioStream(fds)
-	if err != nil {
-		return nil, errors.Join(err, through.Close())
-	}
-	m.sessions.Add(1)
-	return &stdioForward{master: m, through: through, stream: stream}, nil
-}
-
-// stdioForward is a mux.Session that joins a client's descriptors to an
-// address behind the target.
-type stdioForward struct {
-	master  *master
-	through *forward.Through
-	stream  *stdioStream
-}
-
-// Run is mux.Session's.
-func (f *stdioForward) Run(ctx context.Context, _ func()) (mux.Exit, error) {
-	defer f.master.sessions.Done()
-	defer f.stream.closeFiles()
-	err := f.through.Join(ctx, f.stream, nil)
-	if err != nil && ctx.Err() == nil {
-		target := f.master.lease.Route().Target()
-		f.master.server.log.Warn("stdio forward", "hop", target.Name, "err", err)
-		return mux.Exit{}, fmt.Errorf("%s: %w", target, err)
-	}
-	return mux.Exit{Known: err == nil}, err
-}
-
-// stdioStream is two passed descriptors as one forward.Stream.
-type stdioStream struct {
-	*stdio.Reader
-	out *stdio.Writer
-	fds [2]*os.File
-}
-
-func newStdioStream(fds [2]*os.File) (*stdioStream, error) {
-	in, err := stdio.NewReader(fds[0])
-	if err != nil {
-		return nil, err
-	}
-	out, err := stdio.NewWriter(fds[1])
-	if err != nil {
-		in.Close()
-		return nil, err
-	}
-	return &stdioStream{Reader: in, out: out, fds: fds}, nil
-}
-
-func (s *stdioStream) Write(p []byte) (int, error) { return s.out.Write(p) }
-
-// CloseWrite is forward.Stream's: our copy of the descriptor is given back, so
-// that a pipe's reader sees its end once the client has closed its own.
-func (s *stdioStream) CloseWrite() error {
-	s.out.Close()
-	return s.fds[1].Close()
-}
-
-func (s *stdioStream) Close() error {
-	s.Reader.Close()
-	return s.out.Close()
-}
-
-func (s *stdioStream) closeFiles() {
-	s.Close()
-	for _, f := range s.fds {
-		f.Close()
-	}
-}
 
 // OpenForward is mux.Handler's.
 func (m *master) OpenForward(ctx context.Context, _ mux.Peer, f mux.Forward) (uint32, error) {
