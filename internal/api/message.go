@@ -56,6 +56,9 @@ type Request struct {
 	// Hop limits logs to one hop; Follow goes on until the client leaves.
 	Hop    string `json:"hop,omitempty"`
 	Follow bool   `json:"follow,omitempty"`
+	// Hangup is attach's: the signal, named without SIG, that a session's
+	// program gets when the client goes away before it has ended; "" for none.
+	Hangup string `json:"hangup,omitempty"`
 	// What says what a lease is for, for status: "shell", "command", …
 	What string `json:"what,omitempty"`
 	// Detach is attach's: a stdio forward goes on when its client has left.

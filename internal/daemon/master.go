@@ -28,6 +28,8 @@ type master struct {
 	// shared is true for a client of a control socket, whose forwards belong
 	// to the master; those of a command of ours end with it.
 	shared bool
+	// hangup is the signal for programs whose client goes away, "" for none.
+	hangup string
 	// holds is true for a command that only keeps the master (ssh -N).
 	holds bool
 	// detached is true for a client whose stdio forward outlives it.

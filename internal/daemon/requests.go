@@ -109,7 +109,7 @@ func (c client) Attach(ctx context.Context, r *api.Request, ask *api.Asker) (api
 	c.offerControl(lease, rt)
 	return &attachment{master: &master{
 		server: c.Server, route: rt, peer: c.peer, origin: hop.Origin{Env: r.Env, Dir: r.Dir},
-		lease: lease, holds: r.What == "hold", detached: r.Detach,
+		lease: lease, holds: r.What == "hold", hangup: r.Hangup, detached: r.Detach,
 	}}, nil
 }
 

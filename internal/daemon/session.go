@@ -28,7 +28,7 @@ func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequ
 		return &holding{master: m, fds: fds}, nil
 	}
 	m.usedFor(pool.UseSession, kindOf(r))
-	req := session.Request{Command: r.Command, Subsystem: r.Subsystem, Env: r.Env, EscapeChar: -1}
+	req := session.Request{Command: r.Command, Subsystem: r.Subsystem, Env: r.Env, EscapeChar: -1, Hangup: m.hangup}
 	if r.EscapeChar != mux.NoEscapeChar {
 		req.EscapeChar = int(r.EscapeChar)
 	}

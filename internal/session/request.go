@@ -31,6 +31,9 @@ type Request struct {
 	// from 9.5 on, or for any server if KeystrokeAlways.
 	KeystrokeInterval time.Duration
 	KeystrokeAlways   bool
+	// Hangup is the signal, named without SIG, that the remote program gets
+	// when this side ends the session before it has ended; "" for none.
+	Hangup string
 }
 
 // PTY describes the terminal to imitate: RFC 4254 §6.2.

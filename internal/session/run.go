@@ -51,7 +51,8 @@ type run struct {
 // ErrDisconnected that the user ended the session, ErrBackground that he left it, an *IdleError that silence
 // did, a *StreamError that
 // output could not be written: the Exit is valid beside the last one. When
-// ctx ends, the channel is closed and Run returns ctx's error at once.
+// ctx ends, the program is sent the request's Hangup, the channel is closed and
+// Run returns ctx's error at once.
 func (s *Session) Run(ctx context.Context, st Streams) (Exit, error) {
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
@@ -69,7 +70,7 @@ func (s *Session) Run(ctx context.Context, st Streams) (Exit, error) {
 	r.start()
 	if err := r.wait(ctx); err != nil {
 		if err != ErrBackground {
-			s.Close()
+			s.hangUp()
 		}
 		r.in.stop()
 		r.out.stop()

@@ -235,6 +235,19 @@ func (s *Session) Close() error {
 	return nil
 }
 
+// hangUp is Close for a session whose program is still running: it is told to
+// end first. Without a terminal a server leaves it running.
+func (s *Session) hangUp() {
+	s.closing.Do(func() {
+		s.work(func() {
+			if s.req.Hangup != "" {
+				_ = s.Signal(s.req.Hangup)
+			}
+			s.ch.Close()
+		})
+	})
+}
+
 // WindowChange tells the size of the terminal, in characters and in pixels:
 // RFC 4254 §6.7. Before the start only the last size is kept, and then sent.
 func (s *Session) WindowChange(cols, rows, widthPx, heightPx int) error {

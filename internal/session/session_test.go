@@ -279,6 +279,35 @@ func TestClientCloses(t *testing.T) {
 	}
 }
 
+// Ending ctx tells the remote program to end, when that is asked for, and then
+// closes.
+func TestHangup(t *testing.T) {
+	running, told := make(chan struct{}), make(chan string, 1)
+	c := dialPeer(t, accepting(func(p *peer) {
+		p.next(t, true)
+		close(running)
+		r := p.next(t, true)
+		told <- r.Type + " " + string(r.Payload[4:])
+	}))
+	s := start(t, c, Request{Command: "x", Hangup: "TERM"})
+	ctx, cancel := context.WithCancel(testContext(t))
+	done := make(chan error)
+	go func() {
+		_, err := s.Run(ctx, Streams{})
+		done <- err
+	}()
+	<-running
+	<-s.running
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if got := <-told; got != "signal TERM" {
+		t.Errorf("%q", got)
+	}
+	awaitDone(t, s)
+}
+
 // A server may tell the status after both ends of file, and many cannot any
 // more once they were sent a close.
 func TestStatusAfterEnds(t *testing.T) {
