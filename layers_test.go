@@ -31,12 +31,13 @@ var layers = map[string][]string{
 	"mux":       {},
 	"api":       {},
 	"daemon":    {"sshconfig", "route", "hop", "pool", "session", "stdio", "forward", "mux", "api"},
+	"transfer":  {},
 	"lab":       {},
 	"bench":     {},
 	"recent":    {},
 	"tui":       {"api"},
 	"probe":     {"sshconfig", "route", "hostkey", "hop"},
-	"cli":       {"sshconfig", "sshargs", "route", "mux", "api", "daemon", "inventory", "lab", "recent", "tui", "bench", "probe"},
+	"cli":       {"sshconfig", "sshargs", "route", "mux", "api", "daemon", "inventory", "transfer", "lab", "recent", "tui", "bench", "probe"},
 	"sshtest":   {},
 }
 
@@ -48,6 +49,7 @@ var foreign = map[string][]string{
 	"golang.org/x/crypto/ssh":          {"hostkey", "identity", "hop", "pool", "session", "forward", "mux", "daemon", "lab", "probe", "sshtest"},
 	"golang.org/x/term":                {"cli", "stdio", "sshtest"},
 	"github.com/creack/pty":            {"lab", "sshtest"},
+	"github.com/pkg/sftp":              {"transfer"},
 	"golang.org/x/crypto/ssh/agent":    {"identity", "daemon"},
 	"go.uber.org/goleak":               {"sshtest"},
 	"github.com/google/go-cmp/cmp":     {},

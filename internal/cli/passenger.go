@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"sallyport/internal/mux"
+	"sallyport/internal/sshconfig"
 )
 
 // ride does what the command line asks for as a client of a master, and
@@ -182,18 +183,20 @@ func (c *sshCommand) sessionRequest(tty bool) *mux.SessionRequest {
 }
 
 // sessionEnv is what SetEnv and SendEnv give to the far side.
-func (c *sshCommand) sessionEnv() []string {
+func (c *sshCommand) sessionEnv() []string { return sessionEnv(c.Environ, c.options.Session) }
+
+func sessionEnv(environ []string, s sshconfig.Session) []string {
 	var env []string
-	for _, e := range c.Environ {
+	for _, e := range environ {
 		name, _, _ := strings.Cut(e, "=")
-		for _, pattern := range c.options.Session.SendEnv {
+		for _, pattern := range s.SendEnv {
 			if ok, err := path.Match(pattern, name); err == nil && ok {
 				env = append(env, e)
 				break
 			}
 		}
 	}
-	return append(env, c.options.Session.SetEnv...) // the last one of a name wins
+	return append(env, s.SetEnv...) // the last one of a name wins
 }
 
 // isProcess tells the number of one process, which a master told us, from what

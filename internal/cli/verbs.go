@@ -22,6 +22,7 @@ var verbNames = []string{
 	"add", "edit", "rm", "ls", "show",
 	"up", "down", "status", "forward", "proxy", "check", "logs", "quit", "demo", "setup",
 	"tui", "bench",
+	"cp",
 	"test", "version", "help", "completion", "daemon", "__complete", "__completeNoDesc",
 }
 
@@ -87,6 +88,7 @@ inventory.`,
 	root.AddCommand(v.up(), v.down(), v.status(), v.forward(), v.proxy(), v.check(), v.logs(), v.quit(), v.daemonVerb(), v.demo(), v.setup(), v.test(), v.versionVerb())
 	root.AddCommand(v.add(), v.edit(), v.rm(), v.ls(), v.show())
 	root.AddCommand(v.tui(), v.bench())
+	root.AddCommand(v.cp())
 	return root
 }
 

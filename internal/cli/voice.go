@@ -76,6 +76,15 @@ func (a *App) useSystemLog(facility string) {
 	}
 }
 
+// divert sends messages elsewhere, such as above a progress bar, and returns
+// where they went until now.
+func (v *voice) divert(to io.Writer) (old io.Writer) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	old, v.to = v.to, to
+	return old
+}
+
 func (v *voice) setLevel(level int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
