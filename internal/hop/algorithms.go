@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/cpu"
 
 	"sallyport/internal/sshconfig"
 )
@@ -72,6 +73,9 @@ func transportConfig(o sshconfig.Transport) (ssh.Config, error) {
 	if c.Ciphers, err = usable("Ciphers", o.Ciphers, have.Ciphers); err != nil {
 		return c, err
 	}
+	if !o.CiphersSet && fastAES() {
+		c.Ciphers = gcmFirst(c.Ciphers)
+	}
 	if c.MACs, err = usable("MACs", o.MACs, have.MACs); err != nil {
 		return c, err
 	}
@@ -82,4 +86,24 @@ func transportConfig(o sshconfig.Transport) (ssh.Config, error) {
 		c.RekeyThreshold = max(o.RekeyBytes, minRekeyBytes)
 	}
 	return c, nil
+}
+
+// gcmFirst puts AES-GCM before the other ciphers of a default list, the long
+// key first: with instructions for it in the processor it costs a tenth of
+// ChaCha20, which the library has in no assembly for most of them. Both are in
+// OpenSSH's default list; a list without them stays as it is.
+func gcmFirst(ciphers []string) []string {
+	var first []string
+	for _, name := range []string{ssh.CipherAES256GCM, ssh.CipherAES128GCM} {
+		if slices.Contains(ciphers, name) {
+			first = append(first, name)
+		}
+	}
+	rest := slices.DeleteFunc(slices.Clone(ciphers), func(name string) bool { return slices.Contains(first, name) })
+	return append(first, rest...)
+}
+
+// fastAES reports whether the processor has instructions for AES-GCM.
+func fastAES() bool {
+	return (cpu.X86.HasAES && cpu.X86.HasPCLMULQDQ) || (cpu.ARM64.HasAES && cpu.ARM64.HasPMULL)
 }

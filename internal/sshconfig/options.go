@@ -82,7 +82,10 @@ type Connect struct {
 // resolved (the +, -, ^ prefixes are applied to OpenSSH's defaults); an
 // algorithm that the transport lacks is still listed here.
 type Transport struct {
-	Ciphers           []string
+	Ciphers []string
+	// CiphersSet is false when the list is the default one, whose order may
+	// then follow what the machine is good at.
+	CiphersSet        bool
 	MACs              []string
 	KexAlgorithms     []string
 	HostKeyAlgorithms []string

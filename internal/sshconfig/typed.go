@@ -62,6 +62,7 @@ func (f *final) transportOptions() Transport {
 	rekey := &f.vals[kwRekeyLimit]
 	return Transport{
 		Ciphers: f.algorithms[kwCiphers], MACs: f.algorithms[kwMACs],
+		CiphersSet:           f.vals[kwCiphers].set,
 		KexAlgorithms:        f.algorithms[kwKexAlgorithms],
 		HostKeyAlgorithms:    f.algorithms[kwHostKeyAlgorithms],
 		HostKeyAlgorithmsSet: f.vals[kwHostKeyAlgorithms].set,
