@@ -373,5 +373,6 @@ func (v *verbCommand) runDaemon(dir daemon.Dir, idle time.Duration, ready *os.Fi
 	if ready != os.Stderr {
 		ready.Close()
 	}
+	daemon.EaseCollector()
 	return instance.Run(context.Background())
 }
