@@ -195,6 +195,7 @@ func (l *live) start(ctx context.Context, f mux.Forward) (*openForward, error) {
 func (s *Server) forwardOptions(rt route.Route) forward.Options {
 	opts := forward.OptionsFrom(rt.Target().Options.Forward)
 	opts.AddressFamily = rt.Target().Options.Connect.AddressFamily
+	opts.Limit = s.carries
 	opts.Log = s.log.With("hop", rt.Target().Name)
 	return opts
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sallyport/internal/api"
+	"sallyport/internal/forward"
 	"sallyport/internal/hop"
 	"sallyport/internal/mux"
 	"sallyport/internal/pool"
@@ -76,6 +77,7 @@ type Server struct {
 	changed  chan struct{} // closed when riders changes
 	controls controls
 	pins     *pins
+	carries  *forward.Limit  // connections of all forwards
 	ctx      context.Context // ends with the server; every connection's parent
 	cancel   context.CancelFunc
 }
@@ -91,6 +93,7 @@ func New(c Config) *Server {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.pool = pool.New(pool.Config{Dial: s.dial, Policy: s.policy, Log: s.log})
+	s.carries = forward.SystemLimit()
 	s.pins = &pins{server: s, file: c.PinFile}
 	return s
 }

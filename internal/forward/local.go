@@ -25,6 +25,7 @@ type Listener struct {
 
 	accepting sync.WaitGroup
 	conns     *group
+	seats     seats
 	stop      sync.Once
 	stopped   chan struct{}
 }
@@ -44,7 +45,7 @@ func ListenLocal(ctx context.Context, opener Opener, spec sshconfig.ForwardSpec,
 	}
 	l := &Listener{
 		opener: opener, kind: KindOf(spec, false), spec: spec, opts: opts,
-		listeners: listeners, conns: newGroup(), stopped: make(chan struct{}),
+		listeners: listeners, conns: newGroup(), seats: opts.Limit.seats(), stopped: make(chan struct{}),
 	}
 	for _, ln := range listeners {
 		l.addrs = append(l.addrs, ln.Addr().String())
@@ -127,15 +128,29 @@ func (l *Listener) accept(ln net.Listener) {
 	}
 }
 
+// take serves a connection once there is a seat for it. Nothing is accepted
+// meanwhile.
 func (l *Listener) take(conn Stream, peer net.Addr) {
+	if !l.seats.take(l.stopped, l.full) {
+		_ = conn.Close()
+		return
+	}
 	l.conns.add(conn)
 	started := l.conns.run(func() {
+		defer l.seats.free()
 		defer l.conns.remove(conn)
 		l.serve(conn, peer)
 	})
 	if !started {
+		l.seats.free()
 		_ = conn.Close()
 	}
+}
+
+// full notes that a connection has to wait.
+func (l *Listener) full(err error) {
+	l.opts.Stats.note(err)
+	l.opts.Log.Debug("connection waits", "forward", Describe(l.spec), "err", err)
 }
 
 // serve carries one connection to its target.

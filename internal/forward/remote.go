@@ -69,6 +69,7 @@ type RemoteListener struct {
 	accept func(ssh.NewChannel)
 
 	conns  *group
+	seats  seats
 	cancel sync.Once
 	gone   chan struct{} // closed when it is not listened for any more
 }
@@ -104,7 +105,7 @@ func (in *Incoming) listen(ctx context.Context, spec sshconfig.ForwardSpec, opts
 	r := &RemoteListener{
 		in: in, kind: KindOf(spec, true), spec: spec, opts: opts, accept: accept,
 		host: remoteBindHost(spec.ListenHost), port: spec.ListenPort,
-		conns: newGroup(), gone: make(chan struct{}),
+		conns: newGroup(), seats: opts.Limit.seats(), gone: make(chan struct{}),
 	}
 	r.conns.max = maxForwarded
 	// The first channel may come before the answer is seen: a forward with a
@@ -255,32 +256,6 @@ const (
 	maxForwarded = 1024 // connections of one remote forward
 )
 
-// forwardedKey says which listener a channel belongs to.
-type forwardedKey struct {
-	host string
-	port int
-	path string
-	peer string
-}
-
-func parseForwarded(nc ssh.NewChannel) (key forwardedKey, err error) {
-	switch nc.ChannelType() {
-	case forwardedTCP:
-		var m tcpOpen
-		err = ssh.Unmarshal(nc.ExtraData(), &m)
-		if err == nil && m.Port > 65535 {
-			err = fmt.Errorf("port %d", m.Port)
-		}
-		peer := net.JoinHostPort(m.Originator, strconv.FormatUint(uint64(m.OriginPort), 10))
-		return forwardedKey{host: m.Host, port: int(m.Port), peer: peer}, err
-	case forwardedUnix:
-		var m forwardedUnixOpen
-		err = ssh.Unmarshal(nc.ExtraData(), &m)
-		return forwardedKey{path: m.Path}, err
-	}
-	return key, fmt.Errorf("channel type %q", nc.ChannelType())
-}
-
 // dispatch finds the forward of a channel, or rejects it. RFC 4254 §7.2: a
 // channel that was not asked for must be rejected.
 func (in *Incoming) dispatch(nc ssh.NewChannel, key forwardedKey) {
@@ -400,6 +375,11 @@ func (r *RemoteListener) serve(nc ssh.NewChannel, peer string) {
 		r.accept(nc)
 		return
 	}
+	if !r.seats.try() {
+		_ = nc.Reject(ssh.ResourceShortage, "too many connections")
+		return
+	}
+	defer r.seats.free()
 	defer r.opts.Stats.begin()()
 	log := r.opts.Log.With("forward", Describe(r.spec), "peer", peer)
 	var err error

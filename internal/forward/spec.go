@@ -44,6 +44,9 @@ type Options struct {
 	// Stats is where the forward counts; nil makes new ones. Giving those of an
 	// earlier forward continues its totals.
 	Stats *Stats
+	// Limit bounds the connections, together with those of other forwards that
+	// were given the same one; nil makes one of its own.
+	Limit *Limit
 	// Log gets a line for each connection at debug level; nil logs nothing.
 	Log *slog.Logger
 }
@@ -67,6 +70,9 @@ func (o *Options) fill() {
 	}
 	if o.Stats == nil {
 		o.Stats = new(Stats)
+	}
+	if o.Limit == nil {
+		o.Limit = SystemLimit()
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
