@@ -119,6 +119,8 @@ type Status struct {
 	Since   time.Time `json:"since"`
 	Socket  string    `json:"socket"`
 	Masters []Master  `json:"masters"` // parents before children
+	// Goroutines is how many the daemon runs, to look for what it leaves behind.
+	Goroutines int `json:"goroutines,omitempty"`
 	// Pinned are the forwards that belong to the daemon, those of live
 	// connections included.
 	Pinned []Forward `json:"pinned_forwards,omitempty"`

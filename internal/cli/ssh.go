@@ -282,8 +282,9 @@ func (c *sshCommand) session(ctx context.Context) (int, error) {
 	if err := c.localCommand(); err != nil {
 		return 0, err
 	}
+	pid := daemonPID(conn)
 	code, err := c.ride(ctx, client)
-	if err == nil && code == exitSSH && !c.private && c.daemonGone(ctx) {
+	if err == nil && code == exitSSH && !c.private && c.daemonGone(ctx, pid) {
 		return 0, errDaemonEnded
 	}
 	return code, err
@@ -303,13 +304,26 @@ func (c *sshCommand) settleQoS() {
 // errDaemonEnded explains a session without an exit status.
 var errDaemonEnded = errors.New("the daemon ended, and this session with it")
 
-// daemonGone reports whether the daemon that had our session has ended.
-func (c *sshCommand) daemonGone(ctx context.Context) bool {
-	conn, err := c.dialDaemon(ctx)
-	if err == nil {
-		conn.Close()
+// daemonPID is the process of the daemon at the other end, 0 if the system does
+// not tell.
+func daemonPID(conn *net.UnixConn) int {
+	peer, err := mux.PeerOf(conn)
+	if err != nil {
+		return 0
 	}
-	return errors.Is(err, errNoDaemon)
+	return peer.PID
+}
+
+// daemonGone reports whether the daemon that had our session, a process, has
+// ended. There may be another one by now.
+func (c *sshCommand) daemonGone(ctx context.Context, pid int) bool {
+	conn, err := c.dialDaemon(ctx)
+	if err != nil {
+		return errors.Is(err, errNoDaemon)
+	}
+	defer conn.Close()
+	now := daemonPID(conn)
+	return pid > 0 && now > 0 && now != pid
 }
 
 // daemon connects to whatever will own the connection.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync/atomic"
 
 	"sallyport/internal/hop"
 	"sallyport/internal/mux"
@@ -36,6 +37,9 @@ type master struct {
 	detached bool
 	// sessions are those under way; they end by themselves with the connection.
 	sessions tally
+	// used is true once the client has asked for something: until then the end
+	// of the connection is no end for him, he is given a new one.
+	used atomic.Bool
 }
 
 // serve speaks with the client until it leaves or the connection that it is
@@ -56,7 +60,7 @@ func (m *master) serve(ctx context.Context, conn *net.UnixConn, peer *mux.Peer) 
 			select {
 			case <-lease.Conn().Done():
 				m.sessions.Wait()
-				if followed.Err() == nil {
+				if followed.Err() == nil && (m.holds || m.used.Load()) {
 					cancel()
 				}
 			case <-stopped:
@@ -74,6 +78,7 @@ func (m *master) serve(ctx context.Context, conn *net.UnixConn, peer *mux.Peer) 
 
 // need is the client's hold on the master, which is dialled if it has gone.
 func (m *master) need(ctx context.Context) (*pool.Lease, error) {
+	m.used.Store(true)
 	if m.lease != nil {
 		return m.lease, nil
 	}

@@ -42,6 +42,9 @@ func requestRoute(r *api.Request) (route.Route, error) {
 
 // apiError tells the client which hop failed, in which stage.
 func apiError(err error) error {
+	if errors.Is(err, pool.ErrShutdown) {
+		return errEnding
+	}
 	var e *hop.Error
 	if errors.As(err, &e) {
 		failed := &api.Error{Code: api.CodeHop, Message: err.Error(), Hop: e.Hop, Addr: e.Addr, Via: e.Via,

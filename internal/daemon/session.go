@@ -56,9 +56,15 @@ func (m *master) OpenSession(ctx context.Context, p mux.Peer, r *mux.SessionRequ
 	return &passenger{master: m, session: s, leave: leave, streams: streams, fds: fds, peer: p, pid: p.PID}, nil
 }
 
+// errEnding answers what comes when the daemon ends.
+var errEnding = errors.New("the daemon is ending")
+
 // refuse ends a session that was not opened, with the reason where the
 // client's user sees it.
 func (m *master) refuse(err error) error {
+	if m.server.ctx.Err() != nil {
+		err = errEnding
+	}
 	if say := m.server.config.Say; say != nil && !m.shared {
 		say(err)
 		return mux.Refused{}

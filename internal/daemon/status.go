@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"os"
+	"runtime"
 	"time"
 
 	"sallyport/internal/api"
@@ -13,7 +14,7 @@ import (
 func (c client) Status(context.Context, *api.Request) (*api.Result, error) {
 	status := &api.Status{
 		PID: os.Getpid(), Version: c.config.Version, Since: c.since,
-		Socket: c.config.Socket, Masters: []api.Master{},
+		Socket: c.config.Socket, Masters: []api.Master{}, Goroutines: runtime.NumGoroutine(),
 	}
 	for _, m := range c.pool.Snapshot() {
 		d := describe(m)

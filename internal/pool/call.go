@@ -52,6 +52,13 @@ func (c *call) join(ctx context.Context, ask hop.Asker) (leave func()) {
 	}
 }
 
+// gaveUp reports whether the dial ended since nobody waits for it any more.
+func (c *call) gaveUp() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.abandoned
+}
+
 // wasAsked reports whether the dial needed a person.
 func (c *call) wasAsked() bool {
 	c.mu.Lock()

@@ -290,7 +290,7 @@ func (k *Keeper) fail(err error) {
 	k.failures++
 	k.retries = k.retries || k.config.Now
 	switch {
-	case errors.Is(err, ErrShutdown): // somebody has closed it meanwhile
+	case errors.Is(err, ErrShutdown), errors.Is(err, ErrDown): // somebody has closed it meanwhile
 		k.state, k.retries = KeepIdle, false
 	case final(err):
 		k.state, k.retries = KeepRefused, false

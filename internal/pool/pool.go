@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -59,6 +60,10 @@ type Pool struct {
 
 // ErrShutdown is returned by Get once the pool is closed.
 var ErrShutdown = errors.New("shutting down")
+
+// ErrDown is returned by Get when the master was closed, by Down, while it was
+// being dialled.
+var ErrDown = errors.New("closed while it was being connected")
 
 // New starts an empty pool. Close it.
 func New(c Config) *Pool {
@@ -323,8 +328,13 @@ func (p *Pool) dialled(m *Master, conn Conn, err error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer close(m.ready)
-	if err == nil && (m.state == Closed || p.closed) {
+	switch {
+	case p.closed:
 		err = ErrShutdown
+	case m.state == Closed && !m.call.gaveUp():
+		err = fmt.Errorf("%s: %w", m.route.Target(), ErrDown)
+	case m.state == Closed && err == nil:
+		err = context.Canceled
 	}
 	if err != nil {
 		m.err = err
