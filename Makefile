@@ -1,6 +1,6 @@
 # See CONTRIBUTING.md. "make test" is what CI runs.
 
-.PHONY: build bench test test-deps lint race e2e e2e-race regress regress-quick regress-sides long fuzz clean
+.PHONY: build bench test test-deps lint race e2e e2e-race regress regress-quick regress-sides long chaos fuzz clean
 
 build:
 	go build -trimpath -o bin/sally ./cmd/sally
@@ -35,6 +35,15 @@ e2e-race:
 # 200 sessions, 10,000 sessions without a trace.
 long: test-deps
 	go test -tags long -timeout 20m ./cmd/sally ./internal/daemon
+
+# Half an hour of killing, freezing, delaying, dropping and restarting hops and
+# the daemon under load; "make test" has 45 seconds of it. The seed is printed:
+# SALLY_CHAOS_SEED=n repeats the actions. The summary goes to CHAOS_REPORT.
+CHAOS_FOR ?= 30m
+CHAOS_REPORT ?= chaos-report.md
+chaos: test-deps
+	SALLY_CHAOS_FOR=$(CHAOS_FOR) SALLY_CHAOS_SEED=$${SALLY_CHAOS_SEED:-$$(date +%s)} SALLY_CHAOS_REPORT=$(abspath $(CHAOS_REPORT)) \
+		go test -timeout 24h -run 'TestChaos$$' -v ./cmd/sally
 
 # OpenSSH's own tests, with our client; docs/compat.md says what each result
 # means. The quick ones take about a minute, all of them about ten.
