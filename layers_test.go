@@ -30,14 +30,15 @@ var layers = map[string][]string{
 	"forward":   {"sshconfig"},
 	"mux":       {},
 	"api":       {},
-	"daemon":    {"sshconfig", "route", "hop", "pool", "session", "stdio", "forward", "mux", "api"},
+	"askpass":   {},
+	"daemon":    {"askpass", "sshconfig", "route", "hop", "pool", "session", "stdio", "forward", "mux", "api"},
 	"transfer":  {},
 	"lab":       {},
 	"bench":     {},
 	"recent":    {},
 	"tui":       {"api"},
 	"probe":     {"sshconfig", "route", "hostkey", "hop"},
-	"cli":       {"sshconfig", "sshargs", "route", "mux", "api", "daemon", "inventory", "transfer", "lab", "recent", "tui", "bench", "probe"},
+	"cli":       {"askpass", "sshconfig", "sshargs", "route", "mux", "api", "daemon", "inventory", "transfer", "lab", "recent", "tui", "bench", "probe"},
 	"sshtest":   {},
 }
 

@@ -2,16 +2,15 @@ package cli
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 
 	"sallyport/internal/api"
+	"sallyport/internal/askpass"
 )
 
 // person answers questions: on the terminal of whoever runs the command,
@@ -30,7 +29,7 @@ func (a *App) newPerson() *person { return &person{voice: a.voice, getenv: a.Get
 func (p *person) Ask(ctx context.Context, q api.Question) (string, error) {
 	p.asking.Lock()
 	defer p.asking.Unlock()
-	allowed, forced := p.askpass()
+	allowed, forced := askpass.Allowed(p.getenv)
 	if forced && allowed {
 		return p.runAskpass(ctx, q)
 	}
@@ -45,42 +44,17 @@ func (p *person) Ask(ctx context.Context, q api.Question) (string, error) {
 	return askOn(ctx, tty, q)
 }
 
-// askpass reads SSH_ASKPASS_REQUIRE: whether a program may ask, and whether it
-// must, even with a terminal. As in ssh(1), DISPLAY allows it.
-func (p *person) askpass() (allowed, forced bool) {
-	allowed = p.getenv("SSH_ASKPASS") != "" && (p.getenv("DISPLAY") != "" || p.getenv("WAYLAND_DISPLAY") != "")
-	switch p.getenv("SSH_ASKPASS_REQUIRE") {
-	case "force":
-		return p.getenv("SSH_ASKPASS") != "", true
-	case "prefer":
-		return allowed, true
-	case "never":
-		return false, false
-	}
-	return allowed, false
-}
-
-// runAskpass runs the program with the question and reads a line from it. For
-// a question of yes or no, its exit status is the answer.
+// runAskpass asks through SSH_ASKPASS.
 func (p *person) runAskpass(ctx context.Context, q api.Question) (string, error) {
-	cmd := exec.CommandContext(ctx, p.getenv("SSH_ASKPASS"), visible(q.Intro+q.Text))
-	cmd.Stderr = p.stderr
-	if q.Kind == "confirm" { // a host key may also be answered with its fingerprint
-		cmd.Env = append(os.Environ(), "SSH_ASKPASS_PROMPT=confirm")
-	}
-	out, err := cmd.Output()
-	var exit *exec.ExitError
+	program := askpass.Program{Path: p.getenv("SSH_ASKPASS"), Stderr: p.stderr}
+	// A host key is no mere yes or no: it may be answered with its fingerprint.
+	answer, err := program.Ask(ctx, visible(q.Intro+q.Text), q.Kind == "confirm")
 	switch {
-	case errors.As(err, &exit):
+	case errors.Is(err, askpass.ErrRefused):
 		return "", api.ErrCancelled
 	case err != nil:
 		p.say(levelError, fmt.Sprintf("%s: SSH_ASKPASS: %v", p.name, err))
 		return "", api.ErrNobody
-	}
-	line, _, _ := bytes.Cut(out, []byte("\n"))
-	answer := strings.TrimRight(string(line), "\r")
-	if q.Kind == "confirm" && answer == "" {
-		answer = "yes"
 	}
 	return answer, nil
 }

@@ -1,15 +1,14 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 
+	"sallyport/internal/askpass"
 	"sallyport/internal/hop"
 	"sallyport/internal/mux"
 )
@@ -75,32 +74,21 @@ type outsider struct{ origin hop.Origin }
 func (o outsider) Origin() hop.Origin { return o.origin }
 func (o outsider) Tell(hop.Notice)    {}
 
-// Ask is hop.Asker's. Whether the program may be run follows ssh(1),
-// SSH_ASKPASS_REQUIRE.
+// Ask is hop.Asker's.
 func (o outsider) Ask(ctx context.Context, q hop.Question) (string, error) {
-	env := o.origin.Env
-	program := lookup(env, "SSH_ASKPASS")
-	display := lookup(env, "DISPLAY") != "" || lookup(env, "WAYLAND_DISPLAY") != ""
-	switch require := lookup(env, "SSH_ASKPASS_REQUIRE"); {
-	case program == "", require == "never", !display && require != "force":
+	getenv := func(name string) string { return lookup(o.origin.Env, name) }
+	if allowed, _ := askpass.Allowed(getenv); !allowed {
 		return "", hop.ErrNobody
 	}
-	cmd := exec.CommandContext(ctx, program, q.Intro+q.Text)
-	cmd.Dir = o.origin.Dir
-	cmd.Env = env
-	if q.Kind == hop.KindConfirm {
-		cmd.Env = append(env[:len(env):len(env)], "SSH_ASKPASS_PROMPT=confirm")
-	}
-	out, err := cmd.Output()
-	var exit *exec.ExitError
+	program := askpass.Program{Path: getenv("SSH_ASKPASS"), Env: o.origin.Env, Dir: o.origin.Dir}
+	answer, err := program.Ask(ctx, q.Intro+q.Text, q.Kind == hop.KindConfirm)
 	switch {
-	case errors.As(err, &exit):
+	case errors.Is(err, askpass.ErrRefused):
 		return "", hop.ErrCancelled
 	case err != nil:
 		return "", fmt.Errorf("%w: SSH_ASKPASS: %w", hop.ErrNobody, err)
 	}
-	line, _, _ := bytes.Cut(out, []byte("\n"))
-	return strings.TrimRight(string(line), "\r"), nil
+	return answer, nil
 }
 
 // permit asks the owner of the connection, as ControlMaster ask and autoask
@@ -119,7 +107,7 @@ func (m *master) permit(ctx context.Context, what string) error {
 		Hop: target.Name, Kind: hop.KindConfirm,
 		Text: fmt.Sprintf("Allow shared %s to %s? ", what, target.Options.HostName),
 	})
-	if err == nil && (answer == "" || strings.EqualFold(answer, "yes")) {
+	if err == nil && strings.EqualFold(answer, "yes") {
 		return nil
 	}
 	return mux.Denied{Reason: "Permission denied"}
