@@ -198,12 +198,24 @@ func (c *Conn) serveRequests(in <-chan *ssh.Request) {
 		if r.Type == hostkey.RequestHostKeys && !offered { // one offer, or each would wait for the one before
 			offered = true
 			offer := r.Payload
+			c.nudge()
 			// It makes a request of its own, whose answer must not wait for us.
 			c.tasks.Go(func() { c.updateHostKeys(offer) })
 		}
 		if r.WantReply {
 			_ = r.Reply(false, nil)
 		}
+	}
+}
+
+// nudge sends a request that wants no answer. The offer of host keys is the
+// first that a server says unasked, and what it says next, the answer to the
+// first channel's opening, waits until that is acknowledged (Nagle's algorithm).
+// For a tunnelled hop that is the jump host's to do: its kernel delays it by
+// 40 ms, unless there is something to send along with it.
+func (c *Conn) nudge() {
+	if c.via != "" {
+		c.tasks.Go(func() { _, _, _ = c.SendRequest("keepalive@openssh.com", false, nil) })
 	}
 }
 
