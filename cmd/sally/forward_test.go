@@ -315,3 +315,45 @@ func TestPinnedNeedsAnswer(t *testing.T) {
 	u.must("down", "jump")
 	await(t, "it is left alone", func() bool { return u.forwards()[0].State == "idle" && u.forwards()[1].State == "idle" })
 }
+
+// TestForwardRefusals: each reason has its own words, the server's where it has
+// some, per forward and for -W.
+func TestForwardRefusals(t *testing.T) {
+	t.Parallel()
+	open := lateEcho(t, "tcp", "127.0.0.1:0")
+	closed := sshtest.RefusedPort(t)
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "jump"},
+		sshtest.HostConfig{Name: "none", ExtraConfig: []string{"AllowTcpForwarding no"}},
+		sshtest.HostConfig{Name: "some", Via: "jump", ExtraConfig: []string{"PermitOpen " + open}},
+		sshtest.HostConfig{Name: "all", Via: "jump"})
+	u := newUser(t, c)
+	from := filepath.Join(u.dir, "some-open")
+	u.pin("some", "-L", from+":"+open)
+	wantEcho(t, "unix", from) // so that it is known to forward
+	unknown := "no.such.name.invalid:80"
+	for i, test := range []struct{ host, target, want string }{
+		{"none", closed, `administratively prohibited: "open failed" (the server does not forward, or not to there: AllowTcpForwarding, PermitOpen)`},
+		{"some", closed, `administratively prohibited: "open failed" (the server forwards, but not to there: PermitOpen)`},
+		{"all", closed, `connection failed: "Connection refused"`},
+		{"all", unknown, `connection failed: "Name or service not known"`},
+	} {
+		socket := filepath.Join(u.dir, "l"+string(rune('0'+i)))
+		id := u.pin(test.host, "-L", socket+":"+test.target)[0].ID
+		if carries("unix", socket) {
+			t.Errorf("%s: it works", test.host)
+		}
+		want := "open " + test.target + ": " + test.want
+		for _, f := range u.forwards() {
+			if f.ID == id && f.LastError != want {
+				t.Errorf("%s: %q, want %q", test.host, f.LastError, want)
+			}
+		}
+		if test.host == "some" {
+			continue
+		}
+		r := u.sally("-W", test.target, test.host)
+		if r.code != 255 || !strings.HasPrefix(r.err, "sally: "+test.host+" (") || !strings.HasSuffix(r.err, "): "+want+"\n") {
+			t.Errorf("-W over %s: %+v", test.host, r)
+		}
+	}
+}

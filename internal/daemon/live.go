@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sallyport/internal/forward"
@@ -24,6 +25,7 @@ type live struct {
 	stopped  chan struct{} // closed by stopListening
 	agent    lentAgent
 	displays lentDisplays
+	opened   atomic.Bool // a forward has reached its target
 
 	// state: guarded by mu
 	mu       sync.Mutex

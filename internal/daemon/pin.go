@@ -157,6 +157,18 @@ func (s *pinSet) OpenChannel(kind string, extra []byte) (ssh.Channel, <-chan *ss
 	}
 }
 
+// HasOpened is forward.Experienced's.
+func (s *pinSet) HasOpened() bool {
+	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	for _, l := range s.server.lives {
+		if l.route.Key() == s.route.Key() && l.opened.Load() {
+			return true
+		}
+	}
+	return false
+}
+
 // waitLeft waits, not for long, until the keeper must have seen that a
 // connection is no good.
 func waitLeft(ctx context.Context, lease *pool.Lease) {

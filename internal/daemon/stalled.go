@@ -99,5 +99,15 @@ func (o opener) open(ctx context.Context, kind string, extra []byte) (ssh.Channe
 			defer heard()
 		}
 	}
-	return openChannel(ctx, o.conn, kind, extra)
+	ch, reqs, err := openChannel(ctx, o.conn, kind, extra)
+	if l := o.server.liveOf(o.conn); l != nil && err == nil {
+		l.opened.Store(true)
+	}
+	return ch, reqs, err
+}
+
+// HasOpened is forward.Experienced's.
+func (o opener) HasOpened() bool {
+	l := o.server.liveOf(o.conn)
+	return l != nil && l.opened.Load()
 }

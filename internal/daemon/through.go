@@ -27,7 +27,7 @@ func (m *master) OpenStdioForward(ctx context.Context, _ mux.Peer, r *mux.StdioF
 	spec := sshconfig.ForwardSpec{ConnectHost: r.Host, ConnectPort: r.Port, ConnectPath: r.Path}
 	var through *forward.Through
 	err := m.onLivePath(ctx, func(ctx context.Context) (err error) {
-		through, err = forward.OpenStdio(ctx, m.lease.Conn(), spec)
+		through, err = forward.OpenStdio(ctx, opener{server: m.server, conn: m.lease.Conn(), route: m.lease.Route()}, spec)
 		return err
 	})
 	if err != nil { // before the client is told that it has one

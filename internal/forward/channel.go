@@ -22,16 +22,32 @@ type OpenError struct {
 	Target string
 	// Err is an *ssh.OpenChannelError when the server refused.
 	Err error
+	// Others is true when the server has connected us to other targets.
+	Others bool
+}
+
+// Experienced is an Opener that knows whether the server connects to anything.
+type Experienced interface {
+	// HasOpened reports whether a target was reached before.
+	HasOpened() bool
 }
 
 // Error gives the server's reason and words: "open db:5432: connection failed:
-// "Connection refused"".
+// "Connection refused"". OpenSSH's words for a prohibition are always "open
+// failed": which of its options it is follows from what it did allow.
 func (e *OpenError) Error() string {
 	var refused *ssh.OpenChannelError
-	if errors.As(e.Err, &refused) {
-		return fmt.Sprintf("open %s: %s: %.500q", e.Target, reasonName(refused.Reason), refused.Message)
+	if !errors.As(e.Err, &refused) {
+		return fmt.Sprintf("open %s: %v", e.Target, e.Err)
 	}
-	return fmt.Sprintf("open %s: %v", e.Target, e.Err)
+	text := fmt.Sprintf("open %s: %s: %.500q", e.Target, reasonName(refused.Reason), refused.Message)
+	switch {
+	case refused.Reason != ssh.Prohibited:
+		return text
+	case e.Others:
+		return text + " (the server forwards, but not to there: PermitOpen)"
+	}
+	return text + " (the server does not forward, or not to there: AllowTcpForwarding, PermitOpen)"
 }
 
 // Unwrap returns the cause.
@@ -147,7 +163,8 @@ func open(ctx context.Context, opener Opener, t target, peer net.Addr) (*channel
 	select {
 	case a := <-answers:
 		if a.err != nil {
-			return nil, &OpenError{Target: t.String(), Err: a.err}
+			e, ok := opener.(Experienced)
+			return nil, &OpenError{Target: t.String(), Err: a.err, Others: ok && e.HasOpened()}
 		}
 		return a.ch, nil
 	case <-ctx.Done():
