@@ -27,6 +27,8 @@ const (
 	OpCheck  Op = "check"  // make a round trip on a live master
 	OpLogs   Op = "logs"   // read the daemon's log
 	OpQuit   Op = "quit"   // end the daemon
+	OpLock   Op = "lock"   // refuse what is new
+	OpUnlock Op = "unlock" // end that
 
 	OpForwardAdd    Op = "forward-add"    // pin forwards to the daemon
 	OpForwards      Op = "forwards"       // list all forwards
@@ -48,6 +50,8 @@ type Request struct {
 	// Watch is check's: the round trip does not count as use, so whoever only
 	// looks on keeps no connection alive.
 	Watch bool `json:"watch,omitempty"`
+	// Passphrase is lock's: ask for one, which unlock will ask for.
+	Passphrase bool `json:"passphrase,omitempty"`
 	// Env and Dir are the asking process's environment and working directory.
 	Env []string `json:"env,omitempty"`
 	Dir string   `json:"dir,omitempty"`
@@ -119,11 +123,20 @@ type Status struct {
 	Since   time.Time `json:"since"`
 	Socket  string    `json:"socket"`
 	Masters []Master  `json:"masters"` // parents before children
+	// Locked is set while nothing new is allowed.
+	Locked *Locked `json:"locked,omitempty"`
 	// Goroutines is how many the daemon runs, to look for what it leaves behind.
 	Goroutines int `json:"goroutines,omitempty"`
 	// Pinned are the forwards that belong to the daemon, those of live
 	// connections included.
 	Pinned []Forward `json:"pinned_forwards,omitempty"`
+}
+
+// Locked describes a daemon that refuses what is new.
+type Locked struct {
+	Since time.Time `json:"since"`
+	// Passphrase is true when one is needed to unlock.
+	Passphrase bool `json:"passphrase"`
 }
 
 // Master describes one live connection.
@@ -186,6 +199,7 @@ const (
 	CodeFailed   = "failed"    // Message says why
 	CodeHop      = "hop"       // a hop failed, in Stage
 	CodeNoMaster = "no-master" // check, down: nothing is up for the route
+	CodeLocked   = "locked"    // nothing new is allowed now
 	CodeVersion  = "version"   // client and daemon do not match
 	CodeBad      = "bad"       // the request cannot be understood
 )

@@ -108,6 +108,16 @@ func (h *handler) Logs(ctx context.Context, r *Request, emit func(Record) error)
 	return h.logs(ctx, r, emit)
 }
 
+func (h *handler) Lock(_ context.Context, r *Request, _ *Asker) (*Result, error) {
+	h.called(r)
+	return &Result{}, nil
+}
+
+func (h *handler) Unlock(_ context.Context, r *Request, _ *Asker) (*Result, error) {
+	h.called(r)
+	return &Result{}, nil
+}
+
 func (h *handler) Quit(_ context.Context, r *Request) (func(), error) {
 	h.called(r)
 	return h.quit, nil

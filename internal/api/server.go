@@ -31,6 +31,8 @@ type Handler interface {
 	// Quit agrees or not; the returned function is called after the client
 	// was told.
 	Quit(ctx context.Context, r *Request) (func(), error)
+	Lock(ctx context.Context, r *Request, ask *Asker) (*Result, error)
+	Unlock(ctx context.Context, r *Request, ask *Asker) (*Result, error)
 }
 
 // Attachment takes a connection over after an attach.
@@ -91,6 +93,10 @@ func (s *serving) perform(ctx context.Context, h Handler, r *Request, stop func(
 		result, err = h.Down(ctx, r)
 	case OpStatus:
 		result, err = h.Status(ctx, r)
+	case OpLock:
+		result, err = h.Lock(ctx, r, s.ask)
+	case OpUnlock:
+		result, err = h.Unlock(ctx, r, s.ask)
 	case OpCheck:
 		result, err = h.Check(ctx, r)
 	case OpLogs:

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 	"sync/atomic"
 
 	"sallyport/internal/api"
@@ -322,8 +323,14 @@ func (c *sshCommand) daemonGone(ctx context.Context, pid int) bool {
 		return errors.Is(err, errNoDaemon)
 	}
 	defer conn.Close()
-	now := daemonPID(conn)
-	return pid > 0 && now > 0 && now != pid
+	if now := daemonPID(conn); pid > 0 && now > 0 && now != pid {
+		return true
+	}
+	// One that is being killed may have its socket a little longer.
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_, err = api.Do(ctx, conn, &api.Request{Op: api.OpStatus}, nil)
+	return err != nil && ctx.Err() == nil
 }
 
 // daemon connects to whatever will own the connection.

@@ -47,6 +47,7 @@ func (v *verbCommand) printStatus(s *api.Status) {
 		return
 	}
 	fmt.Fprintf(v.Stdout, "daemon %d, for %s\n", s.PID, shortDuration(time.Since(s.Since)))
+	v.printLocked(s.Locked)
 	if len(s.Masters) == 0 {
 		fmt.Fprintln(v.Stdout, "nothing is connected")
 	}

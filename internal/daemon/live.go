@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"sallyport/internal/forward"
 	"sallyport/internal/mux"
 	"sallyport/internal/pool"
@@ -63,7 +65,13 @@ func (f *openForward) close() error {
 func (s *Server) track(rt route.Route, conn pool.Conn) {
 	l := &live{server: s, conn: conn, route: rt, incoming: forward.NewIncoming(conn), forwards: map[mux.Forward]*openForward{}, stopped: make(chan struct{})}
 	for _, t := range forward.ChannelTypes() {
-		conn.HandleChannels(t, l.incoming.Handle)
+		conn.HandleChannels(t, func(nc ssh.NewChannel) {
+			if err := s.padlock.check(); err != nil {
+				_ = nc.Reject(ssh.Prohibited, err.Error())
+				return
+			}
+			l.incoming.Handle(nc)
+		})
 	}
 	conn.HandleChannels(agentChannel, l.serveAgent)
 	conn.HandleChannels(x11Channel, l.serveX11)

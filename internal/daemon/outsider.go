@@ -91,9 +91,12 @@ func (o outsider) Ask(ctx context.Context, q hop.Question) (string, error) {
 	return answer, nil
 }
 
-// permit asks the owner of the connection, as ControlMaster ask and autoask
+// permit refuses everything while the daemon is locked. Else it asks the owner of the connection, as ControlMaster ask and autoask
 // want it, before a control client may use it (mux.c: "Allow shared …?").
 func (m *master) permit(ctx context.Context, what string) error {
+	if err := m.server.padlock.check(); err != nil {
+		return err
+	}
 	mode := m.route.Target().Options.Control.Master
 	if !m.shared || (mode != "ask" && mode != "autoask") {
 		return nil

@@ -42,6 +42,9 @@ func requestRoute(r *api.Request) (route.Route, error) {
 
 // apiError tells the client which hop failed, in which stage.
 func apiError(err error) error {
+	if errors.Is(err, errLocked) {
+		return &api.Error{Code: api.CodeLocked, Message: errLocked.Error()}
+	}
 	if errors.Is(err, pool.ErrShutdown) {
 		return errEnding
 	}
@@ -60,6 +63,9 @@ func apiError(err error) error {
 
 // Up is api.Handler's.
 func (c client) Up(ctx context.Context, r *api.Request, ask *api.Asker) (*api.Result, error) {
+	if err := c.padlock.check(); err != nil {
+		return nil, apiError(err)
+	}
 	rt, err := requestRoute(r)
 	if err != nil {
 		return nil, err
@@ -99,6 +105,9 @@ func useOf(r *api.Request) pool.Use {
 // Attach is api.Handler's: the connection goes on as a control socket of the
 // route's master, whose lease it holds.
 func (c client) Attach(ctx context.Context, r *api.Request, ask *api.Asker) (api.Attachment, error) {
+	if err := c.padlock.check(); err != nil {
+		return nil, apiError(err)
+	}
 	rt, err := requestRoute(r)
 	if err != nil {
 		return nil, err

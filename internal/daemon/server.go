@@ -66,6 +66,7 @@ type Server struct {
 	log    *slog.Logger
 	since  time.Time
 
+	padlock  *padlock
 	sessions *sessionTable
 	quit     chan struct{} // closed when a client asked for the end
 	quitOnce sync.Once
@@ -84,7 +85,7 @@ type Server struct {
 
 // New makes a server without connections.
 func New(c Config) *Server {
-	s := &Server{config: c, since: time.Now(), quit: make(chan struct{}), sessions: newSessionTable(),
+	s := &Server{config: c, since: time.Now(), quit: make(chan struct{}), sessions: newSessionTable(), padlock: newPadlock(),
 		lives: map[pool.Conn]*live{}, changed: make(chan struct{}), controls: controls{byPath: map[string]*control{}}}
 	s.book = newLogbook(c.LogFile)
 	s.log = slog.New(logHandler{book: s.book})
@@ -108,7 +109,7 @@ func (s *Server) Close() {
 }
 
 // busy reports whether there is a reason to stay.
-func (s *Server) busy() bool { return !s.pool.Idle() || s.pins.some() }
+func (s *Server) busy() bool { return s.padlock.check() != nil || !s.pool.Idle() || s.pins.some() }
 
 // Quit is closed when a client asked the daemon to end.
 func (s *Server) Quit() <-chan struct{} { return s.quit }
@@ -165,7 +166,11 @@ func (s *Server) dial(ctx context.Context, rt route.Route, via hop.Opener, ask h
 		s.track(rt, conn)
 		return conn, nil
 	}
+	if err := s.padlock.check(); err != nil {
+		return nil, err
+	}
 	cfg := hop.Config{
+		MayOpen: s.padlock.check,
 		Hop: rt.Target(), Via: via, Asker: ask,
 		Log: s.dialLog(ask),
 	}

@@ -155,6 +155,8 @@ func (m *master) openFailure(err error) error {
 func (m *master) lost() error {
 	failure := m.lease.Failure()
 	switch {
+	case failure == nil && m.server.config.Say == nil:
+		return fmt.Errorf("%s: the session ended without an exit status", m.lease.Route().Target())
 	case !errors.Is(failure, hop.ErrClosed):
 		return failure
 	case m.shared, m.server.config.Say != nil:

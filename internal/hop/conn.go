@@ -39,6 +39,7 @@ type Conn struct {
 	bind        *identity.Binding
 	update      *hostKeyUpdate
 	idle        *idleWatch
+	mayOpen     func() error // nil for always
 	opened      time.Time
 	tasks       sync.WaitGroup
 	updated     sync.Once // host keys are updated once
@@ -55,7 +56,7 @@ type Conn struct {
 
 func newConn(h *handshake, c ssh.Conn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) *Conn {
 	conn := &Conn{
-		Conn: c, hop: h.Hop, via: h.ViaName, wire: h.wire, log: h.log, opened: time.Now(),
+		Conn: c, hop: h.Hop, via: h.ViaName, wire: h.wire, log: h.log, opened: time.Now(), mayOpen: h.MayOpen,
 		closing: make(chan struct{}), ended: make(chan struct{}),
 		handlers: map[string]func(ssh.NewChannel){},
 	}

@@ -36,6 +36,9 @@ type Config struct {
 	ViaName string
 	Asker   Asker
 	Log     *slog.Logger
+	// MayOpen, when set, is asked before a channel is opened on the connection
+	// that comes of it; its error is that of the opening.
+	MayOpen func() error
 	// Trace hears of the steps; nil for nobody.
 	Trace Trace
 	// ReadOnly leaves everything as it is: no key is recorded in known_hosts

@@ -27,6 +27,11 @@ func (c *Conn) MayForward() error {
 // OpenChannel opens a channel (RFC 4254 §5.1). Whatever is not a session leads
 // somewhere else, and is refused where nothing may be forwarded.
 func (c *Conn) OpenChannel(name string, data []byte) (ssh.Channel, <-chan *ssh.Request, error) {
+	if c.mayOpen != nil {
+		if err := c.mayOpen(); err != nil {
+			return nil, nil, err
+		}
+	}
 	if name != "session" {
 		if err := c.MayForward(); err != nil {
 			return nil, nil, err

@@ -452,6 +452,15 @@ func (l *Lease) ended() error {
 	}
 }
 
+// WakeKeepers makes all keepers that are not up dial now.
+func (p *Pool) WakeKeepers() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key := range p.keepers {
+		p.wakeKeepers(key)
+	}
+}
+
 // wakeKeepers tells those who keep a route that its master is up. The caller
 // holds mu.
 func (p *Pool) wakeKeepers(key route.Key) {
