@@ -21,8 +21,9 @@ const maxFile = 0x8000000
 const blanks = " \t"
 
 var (
-	errNoKey    = errors.New("no key on the line")
-	errTooLarge = errors.New("file too large")
+	errNoKey     = errors.New("no key on the line")
+	errBadMarker = errors.New("it begins with a marker that is not known")
+	errTooLarge  = errors.New("file too large")
 )
 
 // rawLine is a line of known_hosts whose key is not parsed yet.
