@@ -38,7 +38,8 @@ var layers = map[string][]string{
 	"recent":    {},
 	"tui":       {"api"},
 	"probe":     {"sshconfig", "route", "hostkey", "hop"},
-	"cli":       {"askpass", "sshconfig", "sshargs", "route", "mux", "api", "daemon", "inventory", "transfer", "lab", "recent", "tui", "bench", "probe"},
+	"doctor":    {"sshconfig", "route", "hostkey", "identity"},
+	"cli":       {"askpass", "sshconfig", "sshargs", "route", "mux", "api", "daemon", "inventory", "transfer", "lab", "recent", "tui", "bench", "probe", "doctor"},
 	"sshtest":   {},
 }
 
@@ -47,7 +48,7 @@ var foreign = map[string][]string{
 	"github.com/spf13/cobra":           {"cli"},
 	"charm.land/bubbletea/v2":          {"tui"},
 	"charm.land/lipgloss/v2":           {"tui"},
-	"golang.org/x/crypto/ssh":          {"hostkey", "identity", "hop", "pool", "session", "forward", "mux", "daemon", "lab", "probe", "sshtest"},
+	"golang.org/x/crypto/ssh":          {"hostkey", "identity", "hop", "pool", "session", "forward", "mux", "daemon", "lab", "probe", "doctor", "sshtest"},
 	"golang.org/x/term":                {"cli", "stdio", "sshtest"},
 	"github.com/creack/pty":            {"lab", "sshtest"},
 	"github.com/pkg/sftp":              {"transfer"},
