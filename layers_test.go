@@ -33,13 +33,14 @@ var layers = map[string][]string{
 	"askpass":   {},
 	"daemon":    {"askpass", "sshconfig", "route", "hop", "pool", "session", "stdio", "forward", "mux", "api"},
 	"transfer":  {},
+	"fanout":    {},
 	"lab":       {},
 	"bench":     {},
 	"recent":    {},
 	"tui":       {"api"},
 	"probe":     {"sshconfig", "route", "hostkey", "hop"},
 	"doctor":    {"sshconfig", "route", "hostkey", "identity"},
-	"cli":       {"askpass", "sshconfig", "sshargs", "route", "mux", "api", "daemon", "inventory", "transfer", "lab", "recent", "tui", "bench", "probe", "doctor"},
+	"cli":       {"askpass", "sshconfig", "sshargs", "route", "mux", "api", "daemon", "inventory", "transfer", "fanout", "lab", "recent", "tui", "bench", "probe", "doctor"},
 	"sshtest":   {},
 }
 

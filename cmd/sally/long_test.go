@@ -4,3 +4,6 @@ package main_test
 
 // typingRounds is how many sessions TestTypingAfterSessions types in.
 const typingRounds = 200
+
+// runHosts is how many hosts TestRunMany runs on.
+const runHosts = 200

@@ -24,8 +24,9 @@ type live struct {
 	done  chan struct{}
 
 	// state: guarded by mu
-	mu    sync.Mutex
-	drawn int // lines on the screen
+	mu     sync.Mutex
+	drawn  int // lines on the screen
+	paused int // drawing waits, while a question is on the screen
 }
 
 // drawEvery is how often the lines are drawn.
@@ -69,13 +70,29 @@ func (l *live) end() {
 }
 
 // Write prints a message above the lines.
-func (l *live) Write(p []byte) (int, error) {
+func (l *live) Write(p []byte) (int, error) { return l.print(l.to, p) }
+
+// print writes to a file that may be the same terminal.
+func (l *live) print(f *os.File, p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, err := io.WriteString(l.to, l.erase()); err != nil {
 		return 0, err
 	}
-	return l.to.Write(p)
+	return f.Write(p)
+}
+
+// pause takes the lines away until resume.
+func (l *live) pause() (resume func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, _ = io.WriteString(l.to, l.erase())
+	l.paused++
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.paused--
+	}
 }
 
 // erase is what removes the lines. The caller holds mu and writes it.
@@ -94,6 +111,9 @@ func (l *live) draw() {
 	lines = lines[max(0, len(lines)-height+1):]
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.paused > 0 {
+		return
+	}
 	text := l.erase()
 	for _, line := range lines {
 		text += fit(line, width-1) + "\r\n"

@@ -22,7 +22,7 @@ var verbNames = []string{
 	"add", "edit", "rm", "ls", "show",
 	"up", "down", "status", "forward", "proxy", "check", "logs", "lock", "unlock", "quit", "demo", "setup",
 	"tui", "bench",
-	"cp",
+	"cp", "run",
 	"test", "version", "help", "completion", "daemon", "__complete", "__completeNoDesc",
 }
 
@@ -88,7 +88,7 @@ inventory.`,
 	root.AddCommand(v.up(), v.down(), v.status(), v.forward(), v.proxy(), v.check(), v.logs(), v.lock(), v.unlock(), v.quit(), v.daemonVerb(), v.demo(), v.setup(), v.test(), v.versionVerb())
 	root.AddCommand(v.add(), v.edit(), v.rm(), v.ls(), v.show())
 	root.AddCommand(v.tui(), v.bench())
-	root.AddCommand(v.cp())
+	root.AddCommand(v.cp(), v.run())
 	return root
 }
 
