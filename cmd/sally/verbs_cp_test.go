@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -234,4 +235,40 @@ func TestCopyWithoutSFTP(t *testing.T) {
 	if r.code != 1 || !strings.Contains(r.err, "no copies here") {
 		t.Errorf("%+v", r)
 	}
+}
+
+// TestCopyCompletion offers paths on a host that is connected, and connects to
+// none.
+func TestCopyCompletion(t *testing.T) {
+	t.Parallel()
+	c := twoTargets(t)
+	u := newUser(t, c)
+	dir := t.TempDir()
+	smallTree(t, filepath.Join(dir, "tree"), 20)
+	os.WriteFile(filepath.Join(dir, "tree", "bad\nname"), nil, 0o600)
+	if out := u.sally("__completeNoDesc", "cp", "target1:"+dir+"/tr").out; strings.Contains(out, "tree") {
+		t.Errorf("before it is connected: %q", out)
+	}
+	if n := c.Host("jump1").Connections(); n != 0 {
+		t.Errorf("%d connections", n)
+	}
+	u.must("up", "target1")
+	for word, want := range map[string]string{
+		"target1:" + dir + "/tr":       "target1:" + dir + "/tree/\n",
+		"target1:" + dir + "/tree/d1/": "target1:" + dir + "/tree/d1/f1\ntarget1:" + dir + "/tree/d1/f11\n",
+		"target1:" + dir + "/tree/b":   "",
+		"targ":                         "target1:\ntarget2:\n",
+	} {
+		r := u.sally("__completeNoDesc", "cp", word)
+		if got, _, _ := strings.Cut(r.out, ":6\n"); strings.HasSuffix(word, "1/") && sorted(got) != want || !strings.HasSuffix(word, "1/") && !strings.HasPrefix(r.out, want+":") {
+			t.Errorf("%q: %q, want %q", word, r.out, want)
+		}
+	}
+	wantOneLogin(t, c, "jump1", "jump2", "target1")
+}
+
+func sorted(lines string) string {
+	all := strings.SplitAfter(lines, "\n")
+	slices.Sort(all)
+	return strings.Join(all, "")
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -116,6 +117,19 @@ func (o *opening) text() string {
 		}
 	}
 	return strings.TrimSpace(string(o.kept))
+}
+
+// List lists a directory for whoever chooses a path; "" is where a session
+// begins. Names that a directory cannot hold are left out.
+func (r *Remote) List(ctx context.Context, dir string) ([]fs.FileInfo, error) {
+	if dir == "" {
+		dir = "."
+	}
+	if rest, ok := strings.CutPrefix(dir, "~/"); ok {
+		dir = "./" + rest
+	}
+	infos, err := r.list(ctx, dir)
+	return slices.DeleteFunc(infos, func(i fs.FileInfo) bool { return checkName(i.Name()) != nil }), err
 }
 
 // Close ends the session.
