@@ -129,7 +129,11 @@ func (l *textLine) says(value string) bool {
 
 // replaceValue puts another value in the place of the old one.
 func (l *textLine) replaceValue(value string) {
-	*l = newTextLine(l.text[:l.value]+value+l.text[l.valueEnd():], l.end)
+	before, behind := l.text[:l.value], l.text[l.valueEnd():]
+	if strings.TrimRight(before, " \t\r=\"") == before {
+		before += " " // a keyword alone
+	}
+	*l = newTextLine(before+value+behind, l.end)
 }
 
 // indent is the whitespace before the keyword.

@@ -171,7 +171,8 @@ func (d *Document) separate(start int, name string) {
 // dropPattern takes a name off a Host line that has others.
 func (d *Document) dropPattern(i int, name string) {
 	l := &d.lines[i]
-	rest := l.text[l.value:]
+	rest := l.rest()
+	behind := l.text[l.value+len(rest):]
 	for at := 0; at < len(rest); {
 		if rest[at] == ' ' || rest[at] == '\t' {
 			at++
@@ -196,7 +197,11 @@ func (d *Document) dropPattern(i int, name string) {
 		rest = rest[:from] + rest[to:]
 		at = from
 	}
-	*l = newTextLine(l.text[:l.value]+rest, l.end)
+	if strings.HasPrefix(rest, "=") { // which would count as the separator
+		n, word, _ := oneArg(rest)
+		rest = `"` + word + `"` + rest[n:]
+	}
+	*l = newTextLine(l.text[:l.value]+rest+behind, l.end)
 }
 
 // AddBlock puts a Host block at the end.

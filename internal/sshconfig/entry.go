@@ -1,6 +1,8 @@
 package sshconfig
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -226,4 +228,35 @@ func (e Entry) Single() []Setting {
 		}
 	}
 	return out
+}
+
+// CheckBlock reports what ssh would not read of a host's block, by itself.
+func CheckBlock(name string, settings []Setting) error {
+	d := ParseDocument("")
+	if err := d.AddBlock(name, settings); err != nil {
+		return err
+	}
+	const file = "block"
+	nothing := &Files{env: Env{Home: "/", LocalUser: "nobody", LocalHost: "localhost"}, name: file}
+	files, err := nothing.checking(map[string]string{file: d.String()})
+	if err != nil {
+		return err
+	}
+	_, err = files.Resolve(context.Background(), Query{Host: name, PrintOnly: true})
+	var bad *BadLines
+	if errors.As(err, &bad) && len(bad.Lines) > 0 {
+		return fmt.Errorf("%s: %s", bad.Lines[0].Keyword, bad.Lines[0].Msg)
+	}
+	return err
+}
+
+// checking is With in surroundings that have no part in the answer.
+func (f *Files) checking(texts map[string]string) (*Files, error) {
+	env := f.env
+	env.Getenv = func(string) (string, bool) { return "x", true }
+	env.Exec = func(context.Context, string) (bool, error) { return false, nil }
+	if err := env.fill(); err != nil {
+		return nil, err
+	}
+	return load(f.name, env, texts)
 }

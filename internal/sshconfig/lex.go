@@ -140,7 +140,8 @@ func escapable(c, quote byte) bool {
 // "ssh -i" and "ssh -l" do. It is not for commands (ProxyCommand and the like),
 // which take the rest of their line as it is.
 func Quote(s string) string {
-	if s != "" && !strings.ContainsAny(s, " \t\r\n\f\"'\\#") {
+	// A "=" in front would be taken for the separator.
+	if s != "" && s[0] != '=' && !strings.ContainsAny(s, " \t\r\n\f\"'\\#") {
 		return s
 	}
 	r := strings.NewReplacer(`\`, `\\`, `"`, `\"`)

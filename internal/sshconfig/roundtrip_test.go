@@ -141,10 +141,9 @@ func (c *someConfig) filler() {
 
 // configDir is a directory with a configuration.
 type configDir struct {
-	t        *testing.T
-	dir      string
-	main     string
-	included []string
+	t    *testing.T
+	dir  string
+	main string
 }
 
 func newConfigDir(t *testing.T, n int, hand []string) *configDir {
