@@ -54,6 +54,7 @@ var foreign = map[string][]string{
 	"github.com/creack/pty":            {"lab", "sshtest"},
 	"github.com/pkg/sftp":              {"transfer"},
 	"golang.org/x/crypto/ssh/agent":    {"identity", "daemon"},
+	"go.yaml.in/yaml/v3":               {"inventory"},
 	"go.uber.org/goleak":               {"sshtest"},
 	"github.com/google/go-cmp/cmp":     {},
 	"golang.org/x/crypto/ssh/terminal": {},

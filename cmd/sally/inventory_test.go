@@ -250,3 +250,39 @@ func localUser(t *testing.T) string {
 	}
 	return u.Username
 }
+
+// TestImportExport: from Ansible and back, and what has no known way stays out.
+func TestImportExport(t *testing.T) {
+	t.Parallel()
+	u := newConfigured(t, "Host bastion\n  HostName 203.0.113.1\n  User alice\n")
+	list := filepath.Join(t.TempDir(), "hosts.ini")
+	writeFile(t, list, "[web]\nweb[1:2] ansible_user=bob ansible_ssh_common_args='-o ProxyCommand=\"ssh -W %h:%p -q bastion\"'\nbastion\n")
+	dry := u.must("import", "-n", list)
+	if !strings.Contains(dry, "  + Host web2\n") || !strings.HasSuffix(dry, "2 added, 1 there already, 0 left out\n") {
+		t.Errorf("%q", dry)
+	}
+	if _, err := os.Stat(u.hosts()); err == nil {
+		t.Error("a dry run wrote something")
+	}
+	if out := u.must("import", "--tag", "lab", list); out != "web1: added (bastion → web1)\nweb2: added (bastion → web2)\n2 added, 1 there already, 0 left out\n" {
+		t.Errorf("%q", out)
+	}
+	if got := u.sshG("web2"); !strings.Contains(got, "\nproxyjump bastion\n") || !strings.Contains(got, "\nuser bob\n") {
+		t.Errorf("%s", got)
+	}
+	exported := u.must("export", "--format", "ansible-ini", "--tag", "lab", "web2")
+	if exported != "web2 ansible_host=web2 ansible_port=22 ansible_user=bob ansible_ssh_common_args='-o ProxyJump=alice@203.0.113.1:22'\n\n[lab]\nweb2\n\n[web]\nweb2\n" {
+		t.Errorf("%q", exported)
+	}
+	writeFile(t, list, "name,hostname,jump\nx,10.0.0.1,web1\ny,10.0.0.2,nosuch\n")
+	r := u.sally("import", "--format", "csv", list)
+	if r.code != 1 || !strings.Contains(r.err, "sally: y: left out: nosuch: the jump host is not in the configuration\n") || !strings.Contains(r.out, "x: added (bastion → web1 → x)\n1 added, 0 there already, 1 left out\n") {
+		t.Errorf("%+v", r)
+	}
+	if r := u.sally("import", "/no/such"); r.code != 1 || !strings.Contains(r.err, "no such file") {
+		t.Errorf("%+v", r)
+	}
+	if r := u.sally("export", "nosuch"); r.code != 1 {
+		t.Errorf("%+v", r)
+	}
+}

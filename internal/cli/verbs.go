@@ -19,7 +19,7 @@ import (
 // verbNames are the first words that are verbs and not hosts. "sally ssh NAME"
 // reaches a host that is called like one.
 var verbNames = []string{
-	"add", "edit", "rm", "ls", "show",
+	"add", "edit", "rm", "ls", "show", "import", "export",
 	"up", "down", "status", "forward", "proxy", "check", "logs", "lock", "unlock", "quit", "demo", "setup",
 	"tui", "bench",
 	"cp", "run",
@@ -86,7 +86,7 @@ inventory.`,
 	root.PersistentFlags().CountVarP(&v.verbose, "verbose", "v", "say more about what is done; up to three times")
 	root.SetFlagErrorFunc(misused)
 	root.AddCommand(v.up(), v.down(), v.status(), v.forward(), v.proxy(), v.check(), v.logs(), v.lock(), v.unlock(), v.quit(), v.daemonVerb(), v.demo(), v.setup(), v.test(), v.versionVerb())
-	root.AddCommand(v.add(), v.edit(), v.rm(), v.ls(), v.show())
+	root.AddCommand(v.add(), v.edit(), v.rm(), v.ls(), v.show(), v.importVerb(), v.export())
 	root.AddCommand(v.tui(), v.bench())
 	root.AddCommand(v.cp(), v.run())
 	return root
