@@ -171,7 +171,7 @@ func (s *Server) dial(ctx context.Context, rt route.Route, via hop.Opener, ask h
 	}
 	cfg := hop.Config{
 		MayOpen: s.padlock.check,
-		Hop: rt.Target(), Via: via, Asker: ask,
+		Hop:     rt.Target(), Via: via, Asker: ask,
 		Log: s.dialLog(ask),
 	}
 	if parent, ok := rt.Parent(); ok {
