@@ -29,6 +29,9 @@ python3 python3
 openssl openssl
 rsync rsync
 xauth xauth
+dbus-daemon dbus-daemon
+tmux tmux
+screen screen
 xdpyinfo x11-utils
 Xvfb xvfb
 nc netcat-openbsd

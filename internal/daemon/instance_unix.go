@@ -11,8 +11,11 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
+
+	"sallyport/internal/wake"
 )
 
 // DefaultIdleExit is how long a daemon without connections stays.
@@ -104,12 +107,18 @@ func (i *Instance) Run(ctx context.Context) error {
 		defer close(accepted)
 		i.accept()
 	}()
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		wake.Watch(ctx, wake.Config{Changed: i.server.pathsChanged, Log: i.server.log})
+	})
 	i.server.log.Info("daemon started", "pid", os.Getpid())
 	reason := i.wait(ctx, signals)
 	i.server.log.Info("daemon ending", "err", reason)
 	i.listener.Close()
 	<-accepted
 	i.server.Close()
+	cancel()
+	watching.Wait()
 	return nil
 }
 

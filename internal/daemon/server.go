@@ -129,6 +129,13 @@ func (s *Server) Serve(conn *net.UnixConn) {
 	})
 }
 
+// pathsChanged looks whether the connections are still there, and has those made
+// that could not be made before.
+func (s *Server) pathsChanged(why string) {
+	s.pool.Suspect(why)
+	s.pool.WakeKeepers()
+}
+
 // policy is how long a route's master is kept.
 func (s *Server) policy(rt route.Route) pool.Policy {
 	c := rt.Target().Options.Control

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"sallyport/internal/hop"
 	"sallyport/internal/mux"
@@ -149,11 +150,22 @@ func (m *master) openFailure(err error) error {
 	return fmt.Errorf("%s: %w", target, err)
 }
 
+// lostWait is how long after a session that ended without a status its
+// connection is given to end, for the reason to be known.
+const lostWait = time.Second
+
 // lost is what the user of a session is told about the end of its connection,
 // nil for nothing. One that was closed on purpose has no failure to tell, and
 // ssh's own clients have their line about it.
 func (m *master) lost() error {
 	failure := m.lease.Failure()
+	if failure == nil { // the connection may end a little after its channels
+		select {
+		case <-m.lease.Conn().Done():
+			failure = m.lease.Failure()
+		case <-time.After(lostWait):
+		}
+	}
 	switch {
 	case failure == nil && m.server.config.Say == nil:
 		return fmt.Errorf("%s: the session ended without an exit status", m.lease.Route().Target())

@@ -452,12 +452,20 @@ func (l *Lease) ended() error {
 	}
 }
 
-// WakeKeepers makes all keepers that are not up dial now.
+// WakeKeepers makes the keepers that wait to dial again do so now.
 func (p *Pool) WakeKeepers() {
+	var all []*Keeper
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	for key := range p.keepers {
-		p.wakeKeepers(key)
+	for _, some := range p.keepers {
+		for k := range some {
+			all = append(all, k)
+		}
+	}
+	p.mu.Unlock()
+	for _, k := range all {
+		if state, _ := k.State(); state == KeepWaiting {
+			k.Wake()
+		}
 	}
 }
 
