@@ -28,6 +28,7 @@ type live struct {
 	agent    lentAgent
 	displays lentDisplays
 	opened   atomic.Bool // a forward has reached its target
+	spares   spares
 
 	// state: guarded by mu
 	mu       sync.Mutex

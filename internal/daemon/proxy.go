@@ -33,6 +33,9 @@ func (m *master) OpenProxy(ctx context.Context, p mux.Peer) (mux.Upstream, error
 	if l == nil {
 		return nil, errEnded
 	}
+	if sp := l.spares.stop(); sp != nil { // it opens its sessions when it likes
+		m.server.serving.Go(sp.close)
+	}
 	return &upstream{live: l, lease: lease}, nil
 }
 

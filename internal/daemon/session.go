@@ -75,6 +75,9 @@ func (m *master) refuse(err error) error {
 
 // startSession starts a session, once the server has room for one more.
 func (m *master) startSession(ctx context.Context, req session.Request, r *mux.SessionRequest, stderr *os.File) (s *session.Session, leave func(), _ error) {
+	if s, leave := m.onSpare(req, r); s != nil {
+		return s, leave, nil
+	}
 	noAgent, noDisplay := func() {}, func() {}
 	takeBack := func() { noAgent(); noDisplay() }
 	release, err := m.lease.Seat(ctx, pool.Opening{
@@ -247,6 +250,7 @@ func (p *passenger) Run(ctx context.Context, ttyAllocFailed func()) (mux.Exit, e
 
 func (p *passenger) close() {
 	p.leave()
+	p.master.ended()
 	p.streams.close()
 	for _, f := range p.fds {
 		f.Close()

@@ -16,6 +16,7 @@ type seats struct {
 	rows  [2]row        // the connection's own, and its sibling's
 	grown bool          // there is a sibling
 	alone bool          // there is no sibling to be had
+	lean  bool          // a spare was refused: there are no more of them
 	freed chan struct{} // closed when a seat is given back; nil if nobody waits
 }
 
@@ -30,6 +31,7 @@ type row struct {
 	taken int       // open, and those whose opening is under way
 	open  int       // confirmed by the server
 	limit int       // learned; 0 while not known
+	peak  int       // the most that were ever open
 	left  time.Time // when a session last ended
 }
 
@@ -277,6 +279,7 @@ func (s *seats) confirm(i int) {
 	if r.open++; r.limit > 0 {
 		r.limit = max(r.limit, r.open)
 	}
+	r.peak = max(r.peak, r.open)
 }
 
 // refused gives the seat of a failed opening back and learns the limit, which

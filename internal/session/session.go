@@ -66,6 +66,11 @@ func Start(ctx context.Context, o Opener, r Request) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	return begin(o, ch, reqs, r, messages), nil
+}
+
+// begin starts what r asks for on an open channel of o.
+func begin(o Opener, ch ssh.Channel, reqs <-chan *ssh.Request, r Request, messages []message) *Session {
 	s := &Session{
 		ch:      ch,
 		req:     r,
@@ -80,7 +85,7 @@ func Start(ctx context.Context, o Opener, r Request) (*Session, error) {
 	}
 	s.work(func() { s.serve(reqs) })
 	s.work(func() { s.send(messages) })
-	return s, nil
+	return s
 }
 
 // work runs f in a goroutine that Done waits for.

@@ -1,0 +1,170 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"time"
+
+	"sallyport/internal/mux"
+	"sallyport/internal/pool"
+	"sallyport/internal/session"
+)
+
+// spareLife is how long a session channel is kept ready on a connection that
+// has just had a session. Within it the connection's liveness is hardly in
+// doubt; a session that starts on a spare has no opening to be watched.
+const spareLife = 10 * time.Second
+
+// spares are the channels kept ready on one connection: one at most.
+type spares struct {
+	mu     sync.Mutex
+	ready  *spare
+	making bool
+	never  bool // a client that opens sessions by itself has come
+}
+
+// spare is a channel that the next session starts on.
+type spare struct {
+	channel *session.Spare
+	release func() // gives its seat back
+}
+
+// take hands the spare over, if there is one.
+func (s *spares) take() *spare {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sp := s.ready
+	s.ready = nil
+	return sp
+}
+
+// withdraw takes back a spare that nobody has taken.
+func (s *spares) withdraw(sp *spare) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ready != sp {
+		return false
+	}
+	s.ready = nil
+	return true
+}
+
+// begin reports whether a spare is to be made.
+func (s *spares) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.never || s.making || s.ready != nil {
+		return false
+	}
+	s.making = true
+	return true
+}
+
+// made puts a spare there, or nil for none; false when it is not wanted any more.
+func (s *spares) made(sp *spare) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.making = false
+	if sp == nil || s.never {
+		return false
+	}
+	s.ready = sp
+	return true
+}
+
+// stop ends the making of spares, and hands over the one there is.
+func (s *spares) stop() *spare {
+	s.mu.Lock()
+	s.never = true
+	s.mu.Unlock()
+	return s.take()
+}
+
+func (sp *spare) close() {
+	sp.channel.Close()
+	sp.release()
+}
+
+// keepSpare opens a channel for the session after one that has ended, and keeps
+// it for a while. It is for OpenSSH's servers, of which it is known that an
+// unused channel costs them nothing.
+func (l *live) keepSpare(lease *pool.Lease) {
+	if l.server.config.Private || !bytes.Contains([]byte(l.conn.Info().ServerVersion), []byte("OpenSSH")) || !l.spares.begin() {
+		return
+	}
+	l.server.serving.Go(func() {
+		sp := l.openSpare(lease)
+		if !l.spares.made(sp) {
+			if sp != nil {
+				sp.close()
+			}
+			return
+		}
+		expired := time.NewTimer(spareLife)
+		defer expired.Stop()
+		select {
+		case <-sp.channel.Gone():
+		case <-expired.C:
+		case <-l.conn.Done():
+		case <-l.server.ctx.Done():
+		}
+		if l.spares.withdraw(sp) {
+			sp.close()
+		}
+	})
+}
+
+// openSpare opens a spare channel if that takes nobody's seat; else it is nil.
+func (l *live) openSpare(lease *pool.Lease) *spare {
+	sp := &spare{}
+	ctx, cancel := context.WithTimeout(l.server.ctx, spareLife)
+	defer cancel()
+	release, ok := lease.SpareSeat(func(conn pool.Conn) (err error) {
+		ctx, opened := whileAlive(ctx, conn)
+		defer opened()
+		// sshd has room for another session some time after it has closed the
+		// channel of the last, and before it answers what is asked then.
+		if _, err := conn.Ping(ctx); err != nil {
+			return err
+		}
+		sp.channel, err = session.OpenSpare(ctx, conn)
+		return err
+	})
+	if !ok {
+		return nil
+	}
+	sp.release = release
+	return sp
+}
+
+// onSpare starts a session on the connection's spare channel, if there is one;
+// else s is nil. A session that announces an agent or a display takes the usual
+// way, and the spare's seat if need be.
+func (m *master) onSpare(req session.Request, r *mux.SessionRequest) (s *session.Session, leave func()) {
+	l := m.server.liveOf(m.lease.Conn())
+	if l == nil {
+		return nil, nil
+	}
+	sp := l.spares.take()
+	switch {
+	case sp == nil:
+		return nil, nil
+	case r.Agent || r.X11:
+		m.server.serving.Go(sp.close)
+		return nil, nil
+	}
+	s, ok := session.StartOn(sp.channel, l.conn, req)
+	if !ok {
+		sp.release()
+		return nil, nil
+	}
+	return s, sp.release
+}
+
+// ended is called when a session of the client has ended.
+func (m *master) ended() {
+	if l := m.server.liveOf(m.lease.Conn()); l != nil && m.server.ctx.Err() == nil {
+		l.keepSpare(m.lease)
+	}
+}
