@@ -7,5 +7,6 @@ const typingRounds = 200
 
 // runHosts is how many hosts TestRunMany runs on.
 const runHosts = 200
+
 // loadFactor is how much more the tests of load do.
 const loadFactor = 10

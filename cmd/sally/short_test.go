@@ -7,5 +7,6 @@ const typingRounds = 20
 
 // runHosts is how many hosts TestRunMany runs on.
 const runHosts = 24
+
 // loadFactor is how much more the tests of load do with the tag long.
 const loadFactor = 1
