@@ -188,7 +188,7 @@ func (v *verbCommand) runSetup(ctx context.Context, hosts []string, yes, remove 
 	}
 	p.show(v)
 	if !yes {
-		if err := v.agree(); err != nil {
+		if err := v.agreeTo("setup"); err != nil {
 			return err
 		}
 	}
@@ -267,18 +267,18 @@ func (p *setupPlan) show(v *verbCommand) {
 }
 
 // errNotAgreed says that nothing was changed.
-var errNotAgreed = errors.New("setup: nothing was changed")
+var errNotAgreed = errors.New("nothing was changed")
 
-// agree asks whether to go on.
-func (v *verbCommand) agree() error {
+// agreeTo asks whether to go on with what a verb has shown.
+func (v *verbCommand) agreeTo(verb string) error {
 	if !isTerminal(v.Stdin) {
-		return fmt.Errorf("%w; --yes does it without asking", errNotAgreed)
+		return fmt.Errorf("%s: %w; --yes does it without asking", verb, errNotAgreed)
 	}
 	fmt.Fprint(v.Stdout, "Do this? [y/N] ")
 	var answer string
 	_, _ = fmt.Fscanln(v.Stdin, &answer)
 	if a := strings.ToLower(answer); a != "y" && a != "yes" {
-		return errNotAgreed
+		return fmt.Errorf("%s: %w", verb, errNotAgreed)
 	}
 	return nil
 }

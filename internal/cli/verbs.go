@@ -23,7 +23,7 @@ var verbNames = []string{
 	"up", "down", "status", "forward", "proxy", "check", "logs", "lock", "unlock", "quit", "demo", "setup",
 	"tui", "bench",
 	"cp", "run",
-	"test", "version", "help", "completion", "daemon", "__complete", "__completeNoDesc",
+	"test", "doctor", "version", "help", "completion", "daemon", "__complete", "__completeNoDesc",
 }
 
 func (a *App) isVerb(word string) bool { return slices.Contains(verbNames, word) }
@@ -85,7 +85,7 @@ inventory.`,
 	root.PersistentFlags().StringVarP(&v.config, "config", "F", "", "read `file` instead of ~/.ssh/config and the system's file")
 	root.PersistentFlags().CountVarP(&v.verbose, "verbose", "v", "say more about what is done; up to three times")
 	root.SetFlagErrorFunc(misused)
-	root.AddCommand(v.up(), v.down(), v.status(), v.forward(), v.proxy(), v.check(), v.logs(), v.lock(), v.unlock(), v.quit(), v.daemonVerb(), v.demo(), v.setup(), v.test(), v.versionVerb())
+	root.AddCommand(v.up(), v.down(), v.status(), v.forward(), v.proxy(), v.check(), v.logs(), v.lock(), v.unlock(), v.quit(), v.daemonVerb(), v.demo(), v.setup(), v.test(), v.doctor(), v.versionVerb())
 	root.AddCommand(v.add(), v.edit(), v.rm(), v.ls(), v.show(), v.importVerb(), v.export())
 	root.AddCommand(v.tui(), v.bench())
 	root.AddCommand(v.cp(), v.run())
