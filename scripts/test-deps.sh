@@ -43,6 +43,8 @@ redis-server redis-server
 redis-cli redis-tools
 dnsmasq dnsmasq-base
 ip iproute2
+dbus-run-session dbus-daemon
+gnome-keyring-daemon gnome-keyring
 '
 
 have() {

@@ -18,8 +18,6 @@ func TestNothingIsIgnoredSilently(t *testing.T) {
 	for _, test := range []struct{ flags, want string }{
 		{"-oVerifyHostKeyDNS=yes", "VerifyHostKeyDNS: no DNSSEC lookup is made here, the key is checked against known_hosts"},
 		{"-oVerifyHostKeyDNS=ask", "VerifyHostKeyDNS: no DNSSEC lookup is made here, the key is checked against known_hosts"},
-		{"-oPasswordCommand=/bin/pass", "PasswordCommand: it is not run by this version, you are asked"},
-		{"-oOTPCommand=/bin/otp", "OTPCommand: it is not run by this version, you are asked"},
 		{"-oAlternateAddress=192.0.2.1", "AlternateAddress: it is not tried by this version, only HostName is"},
 		{"-oAlternateProxyJump=none", "AlternateProxyJump: it is not tried by this version, only ProxyJump is"},
 		{"-oAlternatePolicy=race", "AlternatePolicy: this version tries no alternates"},

@@ -34,7 +34,8 @@ type App struct {
 	// Dir overrides the runtime directory; "" is the user's own.
 	Dir daemon.Dir
 
-	voice *voice
+	voice   *voice
+	answers *answerer
 }
 
 // Main runs the program on the process's own surroundings and returns its
@@ -53,6 +54,7 @@ func Main(version string) int {
 func (a *App) Run() int {
 	args := a.Args[1:]
 	a.voice = newVoice("sally", a.Stderr)
+	a.answers = newAnswerer(a.passwordStore())
 	if filepath.Base(a.Args[0]) == "ssh" {
 		return a.ssh(faceSSH, args)
 	}

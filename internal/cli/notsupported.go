@@ -32,10 +32,6 @@ var gaps = []gap{
 	{"VerifyHostKeyDNS", true, false, func(r *sshconfig.Resolved) bool {
 		return r.HostKey.VerifyHostKeyDNS == "yes" || r.HostKey.VerifyHostKeyDNS == "ask"
 	}, "no DNSSEC lookup is made here, the key is checked against known_hosts"},
-	{"PasswordCommand", true, false, func(r *sshconfig.Resolved) bool { return r.Auth.PasswordCommand != "" },
-		"it is not run by this version, you are asked"},
-	{"OTPCommand", true, false, func(r *sshconfig.Resolved) bool { return r.Auth.OTPCommand != "" },
-		"it is not run by this version, you are asked"},
 	{"AlternateAddress", true, false, func(r *sshconfig.Resolved) bool { return len(r.Connect.Alternates) > 0 },
 		"it is not tried by this version, only HostName is"},
 	{"AlternateProxyJump", true, false, func(r *sshconfig.Resolved) bool { return len(r.Proxy.Alternates) > 0 },

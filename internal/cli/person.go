@@ -18,17 +18,28 @@ import (
 // ENVIRONMENT). It is an api.Person.
 type person struct {
 	*voice
-	getenv func(string) string
+	getenv  func(string) string
+	answers *answerer // what answers without a person, if anything
 
 	asking sync.Mutex // one question at a time
 }
 
-func (a *App) newPerson() *person { return &person{voice: a.voice, getenv: a.Getenv} }
+func (a *App) newPerson() *person {
+	return &person{voice: a.voice, getenv: a.Getenv, answers: a.answers}
+}
 
 // Ask is api.Person's.
 func (p *person) Ask(ctx context.Context, q api.Question) (string, error) {
 	p.asking.Lock()
 	defer p.asking.Unlock()
+	if text, found := p.answer(ctx, q); found {
+		return text, nil
+	}
+	return p.byPerson(ctx, q)
+}
+
+// byPerson asks the person.
+func (p *person) byPerson(ctx context.Context, q api.Question) (string, error) {
 	allowed, forced := askpass.Allowed(p.getenv)
 	if forced && allowed {
 		return p.runAskpass(ctx, q)

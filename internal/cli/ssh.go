@@ -357,6 +357,7 @@ func (c *sshCommand) attach(ctx context.Context, conn *net.UnixConn) error {
 
 // request is a request about a route, with our surroundings.
 func (a *App) request(op api.Op, rt route.Route) (*api.Request, error) {
+	a.answers.know(rt)
 	encoded, err := api.EncodeRoute(rt)
 	if err != nil {
 		return nil, fmt.Errorf("encode route: %w", err)

@@ -61,6 +61,7 @@ func (v *verbCommand) runTest(ctx context.Context, host string, limit time.Durat
 	}
 	show := &testPrinter{out: v.Stdout, live: isTerminal(v.Stdout), quiet: asJSON}
 	show.route(routes[0].String())
+	v.answers.know(routes[0])
 	report := probe.Run(ctx, probe.Config{
 		Route: routes[0], Limit: limit, Began: show.began, Ended: show.ended,
 		Asker: testAsker{person: v.newPerson(), env: v.Environ, dir: dir, before: show.clear},

@@ -22,7 +22,7 @@ var verbNames = []string{
 	"add", "edit", "rm", "ls", "show", "import", "export",
 	"up", "down", "status", "forward", "proxy", "check", "logs", "lock", "unlock", "quit", "demo", "setup",
 	"tui", "bench",
-	"cp", "run",
+	"cp", "run", "password",
 	"test", "doctor", "version", "help", "completion", "daemon", "__complete", "__completeNoDesc",
 }
 
@@ -88,7 +88,7 @@ inventory.`,
 	root.AddCommand(v.up(), v.down(), v.status(), v.forward(), v.proxy(), v.check(), v.logs(), v.lock(), v.unlock(), v.quit(), v.daemonVerb(), v.demo(), v.setup(), v.test(), v.doctor(), v.versionVerb())
 	root.AddCommand(v.add(), v.edit(), v.rm(), v.ls(), v.show(), v.importVerb(), v.export())
 	root.AddCommand(v.tui(), v.bench())
-	root.AddCommand(v.cp(), v.run())
+	root.AddCommand(v.cp(), v.run(), v.password())
 	return root
 }
 

@@ -139,7 +139,7 @@ func TestOptionsAreTyped(t *testing.T) {
 		{"AddKeys", r.Auth.AddKeysToAgent, "confirm"},
 		{"AddKeysLifetime", r.Auth.AddKeysLifetime, 5 * time.Minute},
 		{"Preferred", r.Auth.PreferredAuthentications, []string{"publickey", "password"}},
-		{"PasswordCommand", r.Auth.PasswordCommand, "pass show %h"},
+		{"PasswordCommand", r.Auth.PasswordCommand, "pass show box.example.org"},
 		{"OTPCommand", r.Auth.OTPCommand, ""},
 		{"RequestTTY", r.Session.RequestTTY, "force"},
 		{"EscapeChar", r.Session.EscapeChar, -1},

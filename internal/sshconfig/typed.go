@@ -226,8 +226,14 @@ func (f *final) sessionOptions() Session {
 	}
 }
 
-// commandOptions expands LocalCommand, which has the token %T besides.
+// commandOptions expands the tokens of commands: LocalCommand has %T besides.
 func (f *final) commandOptions(o *Options) error {
+	for _, s := range []*string{&o.Auth.PasswordCommand, &o.Auth.OTPCommand} {
+		var err error
+		if *s, err = f.env.expandTokens(*s, f.tokens); err != nil {
+			return err
+		}
+	}
 	t := make(tokens, len(f.tokens)+1)
 	for k, v := range f.tokens {
 		t[k] = v
