@@ -7,12 +7,12 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 
 	"sallyport/internal/api"
+	"sallyport/internal/atomicfile"
 	"sallyport/internal/route"
 )
 
@@ -63,7 +63,10 @@ func (t *pins) save() {
 	}
 	err := os.Remove(t.file)
 	if len(saved.Sets) > 0 {
-		err = writeAtomically(t.file, saved)
+		var text []byte
+		if text, err = json.Marshal(saved); err == nil {
+			err = atomicfile.Write(t.file, text)
+		}
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.server.log.Warn("pinned forwards are not saved", "err", err)
@@ -89,23 +92,6 @@ func (s *pinSet) saved() savedSet {
 		}
 	}
 	return one
-}
-
-func writeAtomically(path string, v any) error {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }
 
 // forget ends the saving: the daemon was told to quit.

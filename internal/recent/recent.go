@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"sallyport/internal/atomicfile"
 )
 
 // Limits of the file. A line is a time, a space and a name.
@@ -102,21 +104,7 @@ func (f File) Add(host string, now time.Time) error {
 }
 
 func (f File) write(text []byte) error {
-	dir := filepath.Dir(string(f))
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("remember the host: %w", err)
-	}
-	h, err := os.CreateTemp(dir, "recent-*") // 0600
-	if err != nil {
-		return fmt.Errorf("remember the host: %w", err)
-	}
-	defer os.Remove(h.Name())
-	_, err = h.Write(text)
-	err = errors.Join(err, h.Close())
-	if err == nil {
-		err = os.Rename(h.Name(), string(f))
-	}
-	if err != nil {
+	if err := atomicfile.Write(string(f), text); err != nil {
 		return fmt.Errorf("remember the host: %w", err)
 	}
 	return nil
