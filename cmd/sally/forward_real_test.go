@@ -50,12 +50,24 @@ func web(t testing.TB, addr string) string {
 	return l.Addr().String()
 }
 
+// stockForward is the same through a stock ssh, for comparison.
+func stockForward(t testing.TB, chain *sshtest.Chain, to string) string {
+	t.Helper()
+	addr := sshtest.RefusedPort(t)
+	serve(t, chain.SSH("-N", "-L", addr+":"+to, "target"))
+	dial(t, "tcp", addr).Close()
+	return addr
+}
+
+func portText(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
+
 // TestRedisThroughForward is a data base and its own tools, over a TCP port
 // and a Unix socket.
 func TestRedisThroughForward(t *testing.T) {
 	t.Parallel()
 	sshtest.Require(t, "redis-server", "redis-cli", "redis-benchmark")
-	u := newUser(t, twoJumps(t))
+	chain := twoJumps(t)
+	u := newUser(t, chain)
 	at := sshtest.RefusedPort(t)
 	host, port, _ := net.SplitHostPort(at)
 	socket := filepath.Join(u.dir, "redis.sock")
@@ -68,7 +80,7 @@ func TestRedisThroughForward(t *testing.T) {
 	if got := output(t, "redis-cli", "-s", from[2].addr, "get", "word"); got != "there\n" {
 		t.Errorf("%q", got)
 	}
-	for _, way := range []struct{ name, port string }{{"straight", port}, {"through two jumps", here}} {
+	for _, way := range []struct{ name, port string }{{"straight", port}, {"through stock ssh", portText(stockForward(t, chain, at))}, {"through sally", here}} {
 		t.Logf("%s:\n%s", way.name, output(t, "redis-benchmark", "--csv", "-p", way.port, "-t", "set,get,lpush", "-n", fmt.Sprint(2000*loadFactor), "-c", "50", "-d", "512"))
 	}
 	output(t, "redis-cli", "-p", here, "debug", "populate", "20000", "key", "500")
@@ -85,19 +97,22 @@ func TestRedisThroughForward(t *testing.T) {
 // TestWebThroughForward is a web server under ab.
 func TestWebThroughForward(t *testing.T) {
 	t.Parallel()
-	u := newUser(t, twoJumps(t))
+	chain := twoJumps(t)
+	u := newUser(t, chain)
 	at := web(t, "127.0.0.1:0")
 	from := listenEnds(t)[0]
 	u.pin("target", "-L", from.flag+":"+at)
 	for _, flags := range [][]string{{"-k"}, nil} {
-		n := fmt.Sprint(1000 * loadFactor)
-		out := output(t, "ab", append(flags, "-q", "-n", n, "-c", "50", "http://"+from.addr+"/")...)
-		if !strings.Contains(out, "Complete requests:      "+n) || !strings.Contains(out, "Failed requests:        0") {
-			t.Error(out)
-		}
-		for line := range strings.Lines(out) {
-			if strings.HasPrefix(line, "Requests per second") {
-				t.Logf("%v %s", flags, line)
+		for _, way := range []struct{ name, addr string }{{"straight", at}, {"through stock ssh", stockForward(t, chain, at)}, {"through sally", from.addr}} {
+			n := fmt.Sprint(500 * loadFactor)
+			out := output(t, "ab", append(flags, "-q", "-n", n, "-c", "50", "http://"+way.addr+"/")...)
+			if !strings.Contains(out, "Complete requests:      "+n) || !strings.Contains(out, "Failed requests:        0") {
+				t.Error(out)
+			}
+			for line := range strings.Lines(out) {
+				if strings.HasPrefix(line, "Requests per second") {
+					t.Logf("%v %s: %s", flags, way.name, line)
+				}
 			}
 		}
 	}

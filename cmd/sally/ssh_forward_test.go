@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -188,10 +189,10 @@ func socks(t testing.TB, conn net.Conn, version, host string, port int) bool {
 // TestSSHDynamicForwards is -D and -R with a port only.
 func TestSSHDynamicForwards(t *testing.T) {
 	both(t, func(t *testing.T, c *client) {
-		chain := oneJump(t)
+		chain := twoJumps(t)
 		c.use(chain)
 		local, remote := listenEnds(t)[0], listenEnds(t)[0]
-		session := c.start("-D", local.flag, "-R", remote.flag, "jump", "echo up; cat")
+		session := c.start("-D", local.flag, "-R", remote.flag, "target", "echo up; cat")
 		session.expect("up")
 		v4, v6 := lateEcho(t, "tcp", "127.0.0.1:0"), lateEcho(t, "tcp", "[::1]:0")
 		for _, from := range []end{local, remote} {
@@ -253,6 +254,56 @@ func TestSSHForwardFailures(t *testing.T) {
 		var port int
 		fmt.Sscanf(session.err.String()[strings.Index(session.err.String(), said):], said+"%d", &port)
 		wantEcho(t, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		session.in.Close()
+		session.wait(soon)
+	})
+}
+
+// TestSSHForwardOptions: what the configuration says of forwards.
+func TestSSHForwardOptions(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		chain := twoJumps(t)
+		to, other := lateEcho(t, "tcp", "127.0.0.1:0"), lateEcho(t, "tcp", "127.0.0.1:0")
+		dir := t.TempDir()
+		wide, local, dynamic := listenEnds(t)[0], filepath.Join(dir, "l"), listenEnds(t)[0]
+		_, port, _ := net.SplitHostPort(wide.addr)
+		stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: local, Net: "unix"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stale.SetUnlinkOnClose(false)
+		stale.Close()
+		c.use(chain, "Host target", "  GatewayPorts yes", "  LocalForward "+port+" "+to, "  LocalForward "+local+" "+to,
+			"  StreamLocalBindUnlink yes", "  StreamLocalBindMask 0117", "  RemoteForward "+dynamic.flag, "  PermitRemoteOpen "+to)
+		session := c.start("target", "echo up; cat")
+		session.expect("up")
+		wantEcho(t, "tcp", "127.0.0.2:"+port) // an address of this machine that is not named anywhere
+		wantEcho(t, "unix", local)
+		if info, err := os.Stat(local); err != nil || info.Mode().Perm() != 0o660 {
+			t.Errorf("%v, %v", info.Mode(), err)
+		}
+		for at, permitted := range map[string]bool{to: true, other: false} {
+			conn := dial(t, "tcp", dynamic.addr)
+			if got := socks(t, conn, "5", "127.0.0.1", portOf(at)); got && permitted {
+				wantEchoOn(t, conn)
+			} else if got != permitted && permitted {
+				t.Error("what PermitRemoteOpen names is refused")
+			} else if n, err := conn.Read(make([]byte, 1)); n > 0 || err == nil {
+				t.Error("what PermitRemoteOpen does not name gives data")
+			}
+			conn.Close()
+		}
+		session.in.Close()
+		session.wait(soon)
+
+		session = c.start("-o", "ClearAllForwardings=yes", "target", "echo up; cat")
+		session.expect("up")
+		for _, l := range []end{{"tcp", "127.0.0.1:" + port, ""}, {"tcp", dynamic.addr, ""}, {"unix", local, ""}} {
+			if conn, err := net.Dial(l.network, l.addr); err == nil {
+				conn.Close()
+				t.Errorf("with ClearAllForwardings somebody listens on %s", l.addr)
+			}
+		}
 		session.in.Close()
 		session.wait(soon)
 	})
