@@ -294,3 +294,16 @@ func shadows(files *sshconfig.Files, name string, want sshconfig.Entry, r *sshco
 	}
 	return told
 }
+
+// After is a host as the change makes it; false when nothing names it then.
+func (c *Change) After(ctx context.Context, name string) (Host, bool) {
+	files, err := c.after()
+	if err != nil {
+		return Host{}, false
+	}
+	named := files.Naming(name)
+	if len(named) == 0 {
+		return Host{}, false
+	}
+	return resolveHost(ctx, files, named[0]), true
+}

@@ -32,7 +32,7 @@ type exported struct {
 	Identities []string `json:"identities"`
 	Tags       []string `json:"tags"`
 
-	Command    string   `json:"proxy_command,omitempty"`
+	Command string `json:"proxy_command,omitempty"`
 
 	// way are the jump hosts with user, address and port.
 	way []string
