@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/api"
+	"sallyport/internal/inventory"
 	"sallyport/internal/recent"
 	"sallyport/internal/route"
 	"sallyport/internal/sshargs"
@@ -127,6 +129,31 @@ func (s *screenHosts) Hosts(context.Context) ([]tui.Host, error) {
 	return hosts, nil
 }
 
+// Details is tui.Inventory's: the hosts resolved, with what their keywords say.
+func (s *screenHosts) Details(ctx context.Context) ([]tui.Host, error) {
+	hosts, err := s.Hosts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	env, err := s.configEnv()
+	if err != nil {
+		return nil, err
+	}
+	known, err := inventory.Load(s.config, env)
+	if err != nil {
+		return nil, err
+	}
+	byName := map[string]inventory.Host{}
+	for _, h := range known.Hosts(ctx) {
+		byName[h.Name] = h
+	}
+	for i := range hosts {
+		h := byName[hosts[i].Name]
+		hosts[i].Tags, hosts[i].Detail = h.Tags, h.HostName
+	}
+	return hosts, nil
+}
+
 // Route is tui.Inventory's. It runs no command of a "Match exec": to look at
 // a host must not do anything.
 func (s *screenHosts) Route(ctx context.Context, destination string) (tui.Route, error) {
@@ -218,10 +245,16 @@ func (v *verbCommand) commandLine(verb tui.Verb, args ...string) []string {
 	if v.config != "" {
 		line = []string{"-F", v.config}
 	}
-	if verb != tui.Connect {
-		return append(append(line, string(verb)), args...)
+	switch verb {
+	case tui.Connect:
+		return append(append(line, "--"), args...)
+	case tui.Forward:
+		if len(args) > 1 && !strings.HasPrefix(args[1], "-") {
+			args = slices.Insert(slices.Clone(args), 1, "-L")
+		}
+		return append(append(line, "forward", "add", "--now"), args...)
 	}
-	return append(append(line, "--"), args...)
+	return append(append(line, string(verb)), args...)
 }
 
 // Run is tui.Commands's.

@@ -38,15 +38,17 @@ type routeMsg struct {
 
 // fill takes the inventory, the selection staying on its host.
 func (l *hostList) fill(m *model, all []candidate) tea.Cmd {
-	was := l.selected()
+	was, before := l.selected(), l.cursor
 	l.all, l.loaded = all, true
-	cmd := l.find(m)
+	l.hits = parseQuery(l.query.text).search(l.all, l.hits)
+	l.cursor = before
 	for i, h := range l.hits {
-		if was != "" && h.Name == was {
+		if h.Name == was && before.at > 0 { // who has not moved wants the best
 			l.cursor.at = i
 		}
 	}
-	return tea.Batch(cmd, l.look(m))
+	l.cursor.clamp(len(l.hits))
+	return l.look(m)
 }
 
 // find searches again, as what is typed has changed.
@@ -124,6 +126,11 @@ func (l *hostList) press(m *model, k tea.KeyPressMsg) tea.Cmd {
 	case "ctrl+r":
 		clear(l.routes)
 		return m.loadHosts()
+	case "alt+enter":
+		if typed := strings.TrimSpace(l.query.text); typed != "" && !strings.HasPrefix(typed, "-") {
+			return m.connect(typed)
+		}
+		return nil
 	case "ctrl+a":
 		return m.run(Add, "")
 	}

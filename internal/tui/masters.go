@@ -95,6 +95,23 @@ const (
 	rttColumn      = 8
 )
 
+// columns is what fits into a width.
+type columns struct {
+	tree, sparks int
+	bytes        bool
+}
+
+func columnsFor(width int) columns {
+	c := columns{bytes: width >= 76}
+	rest := width - 1 - stateColumn - sessionsColumn - rttColumn
+	if c.bytes {
+		rest -= 2 * bytesColumn
+	}
+	c.sparks = max(0, min(20, rest-26))
+	c.tree = max(12, rest-c.sparks-1)
+	return c
+}
+
 func (m *model) drawMasters(width, height int) []string {
 	l := &m.masters
 	if len(l.rows) == 0 {
@@ -107,24 +124,25 @@ func (m *model) drawMasters(width, height int) []string {
 		}
 		return wrap(m.style.faint, text, width)
 	}
-	wide := stateColumn + sessionsColumn + 2*bytesColumn + rttColumn + 5
-	sparks := max(0, min(20, width-wide-24))
-	tree := max(12, width-wide-sparks-1)
-	head := fit("connection", tree) + " " + fit("state", stateColumn) + right("sess", sessionsColumn) +
-		right("in", bytesColumn) + right("out", bytesColumn) + right("rtt", rttColumn)
+	c := columnsFor(width)
+	head := fit("connection", c.tree) + " " + fit("state", stateColumn) + right("sess", sessionsColumn)
+	if c.bytes {
+		head += right("in", bytesColumn) + right("out", bytesColumn)
+	}
+	head += right("rtt", rttColumn)
 	rows := []string{m.style.faint.Render(fit(head, width))}
 	detail := m.masterDetail(width)
 	detail = detail[:min(len(detail), max(0, height/2))]
 	page := max(1, height-2-len(detail))
 	from, to := l.cursor.window(len(l.rows), page)
 	for i := from; i < to; i++ {
-		rows = append(rows, m.masterRow(l.rows[i], i == l.cursor.at, tree, sparks, width))
+		rows = append(rows, m.masterRow(l.rows[i], i == l.cursor.at, c, width))
 	}
 	rows = append(pad(rows, height-1-len(detail)), m.style.faint.Render(strings.Repeat("─", width)))
 	return append(rows, detail...)
 }
 
-func (m *model) masterRow(r masterRow, selected bool, tree, sparks, width int) string {
+func (m *model) masterRow(r masterRow, selected bool, c columns, width int) string {
 	state, told, symbol := r.State, "", plainSymbol(r.State)
 	if state != "dialling" {
 		told = " " + short(m.live.at.Sub(r.Since))
@@ -132,7 +150,7 @@ func (m *model) masterRow(r masterRow, selected bool, tree, sparks, width int) s
 	past := m.live.past[r.key]
 	rtt, spark := "", ""
 	if d, ok := past.last(); ok {
-		rtt, spark = plainRoundTrip(d), past.sparks(sparks)
+		rtt, spark = plainRoundTrip(d), past.sparks(c.sparks)
 	}
 	sessions := ""
 	if r.Sessions > 0 {
@@ -142,12 +160,15 @@ func (m *model) masterRow(r masterRow, selected bool, tree, sparks, width int) s
 	if n := len(r.Forwards); n > 0 {
 		name += fmt.Sprintf(" ⇄%d", n)
 	}
-	tail := right(sessions, sessionsColumn) + right(size(float64(r.BytesIn)), bytesColumn) +
-		right(size(float64(r.BytesOut)), bytesColumn) + right(rtt, rttColumn)
-	if selected {
-		return m.style.selected.Render(fit(fit("▸ "+r.branch+symbol+" "+name, tree)+" "+fit(clean(state)+told, stateColumn)+tail+" "+spark, width))
+	tail := right(sessions, sessionsColumn)
+	if c.bytes {
+		tail += right(size(float64(r.BytesIn)), bytesColumn) + right(size(float64(r.BytesOut)), bytesColumn)
 	}
-	return fit(fit("  "+m.style.faint.Render(r.branch)+m.symbol(state)+" "+name, tree)+" "+
+	tail += right(rtt, rttColumn)
+	if selected {
+		return m.style.selected.Render(fit(fit("▸ "+r.branch+symbol+" "+name, c.tree)+" "+fit(clean(state)+told, stateColumn)+tail+" "+spark, width))
+	}
+	return fit(fit("  "+m.style.faint.Render(r.branch)+m.symbol(state)+" "+name, c.tree)+" "+
 		fit(m.state(state)+told, stateColumn)+tail+" "+m.style.spark.Render(spark), width)
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"sallyport/internal/api"
 )
@@ -38,6 +39,7 @@ type model struct {
 	style  styles
 
 	width, height int
+	sized         bool
 	screen        screen
 	help          bool
 	question      *confirmation
@@ -63,8 +65,9 @@ func newModel(ctx context.Context, c Config, tasks *sync.WaitGroup) *model {
 // The messages of our own.
 type (
 	hostsMsg struct {
-		all []candidate
-		err error
+		all    []candidate
+		err    error
+		detail bool
 	}
 	statusMsg struct {
 		status *api.Status
@@ -102,7 +105,14 @@ func after(d time.Duration, msg tea.Msg) tea.Cmd {
 func (m *model) loadHosts() tea.Cmd {
 	return m.task(func(ctx context.Context) tea.Msg {
 		hosts, err := m.config.Inventory.Hosts(ctx)
-		return hostsMsg{candidates(hosts), err}
+		return hostsMsg{all: candidates(hosts), err: err}
+	})
+}
+
+func (m *model) loadDetails() tea.Cmd {
+	return m.task(func(ctx context.Context) tea.Msg {
+		hosts, err := m.config.Inventory.Details(ctx)
+		return hostsMsg{all: candidates(hosts), err: err, detail: true}
 	})
 }
 
@@ -119,17 +129,13 @@ func (m *model) askStatus() tea.Cmd {
 func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
-		m.width, m.height = msg.Width, msg.Height
-		return m, nil
+		return m, m.resize(msg)
 	case tea.KeyPressMsg:
 		return m, m.press(msg)
 	case tea.PasteMsg:
 		return m, m.paste(msg.Content)
 	case hostsMsg:
-		if msg.err != nil {
-			m.say("", msg.err)
-		}
-		return m, m.hosts.fill(m, msg.all)
+		return m, m.listed(msg)
 	case routeDue:
 		return m, m.resolve(msg)
 	case routeMsg:
@@ -141,6 +147,36 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.logs.add(m, msg)
 	}
 	return m, m.heard(msg)
+}
+
+// resize takes the window's size, the first one too. The library scrolls with
+// margins and puts them back for the height that it knows; when the window
+// grows at that moment the terminal keeps them. So they are taken away, and
+// all is drawn anew.
+func (m *model) resize(msg tea.WindowSizeMsg) tea.Cmd {
+	first := !m.sized
+	if same := m.width == msg.Width && m.height == msg.Height; same && !first {
+		return nil // told after each command
+	}
+	m.width, m.height, m.sized = msg.Width, msg.Height, true
+	if first {
+		return nil
+	}
+	return tea.Sequence(tea.Raw(ansi.SetTopBottomMargins(0, 0)), tea.ClearScreen)
+}
+
+// listed takes the inventory, first by name and then in full.
+func (m *model) listed(msg hostsMsg) tea.Cmd {
+	if msg.err != nil {
+		m.say("", msg.err)
+		m.hosts.loaded = true
+		return nil
+	}
+	cmd := m.hosts.fill(m, msg.all)
+	if msg.detail || len(msg.all) == 0 {
+		return cmd
+	}
+	return tea.Batch(cmd, m.loadDetails())
 }
 
 // heard is about what the daemon says.

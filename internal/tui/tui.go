@@ -15,7 +15,10 @@ import (
 
 // Inventory is the configuration's hosts.
 type Inventory interface {
+	// Hosts lists them at once, perhaps by name only; Details again with all
+	// that is known, which may take a while.
 	Hosts(ctx context.Context) ([]Host, error)
+	Details(ctx context.Context) ([]Host, error)
 	// Route resolves a destination without side effects: what is drawn when
 	// it is selected.
 	Route(ctx context.Context, destination string) (Route, error)

@@ -125,7 +125,7 @@ func (m *model) drawHelp(width int) []string {
 		{"type", "find: letters in order; several words must all be found"},
 		{"#tag", "only hosts with that tag;  user@… logs in as user"},
 		{"↑ ↓ PgUp PgDn", "select"},
-		{"Enter", "connect; to what is typed when no host is like it"},
+		{"Enter", "connect; Alt-Enter to exactly what is typed"},
 		{"^O  ^X", "bring the connection up, close it"},
 		{"^F  ^T", "add a forward, test the route hop by hop"},
 		{"^E  ^A  ^R", "edit the host, add one, read the files again"},
