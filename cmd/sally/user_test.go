@@ -85,12 +85,8 @@ func (u *user) cmd(args ...string) *exec.Cmd {
 func (u *user) env() []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TERM=xterm", "LC_ALL=C",
-<<<<<<< HEAD
 		"XDG_RUNTIME_DIR=" + u.dir, "XDG_DATA_HOME=" + filepath.Join(u.dir, "data"), "XDG_STATE_HOME=" + filepath.Join(u.dir, "state"),
 		"GORACE=log_path=" + filepath.Join(u.dir, "race"),
-=======
-		"XDG_RUNTIME_DIR=" + u.dir, "XDG_STATE_HOME=" + filepath.Join(u.dir, "state"), "GORACE=log_path=" + filepath.Join(u.dir, "race"),
->>>>>>> d928218 (sally: drive the screens through tmux, and 5,000 hosts through them)
 	}
 }
 
