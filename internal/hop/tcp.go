@@ -57,7 +57,7 @@ func resolve(ctx context.Context, host, family string) ([]netip.Addr, error) {
 	if network == "" {
 		network = "ip"
 	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, network, host)
+	addrs, err := lookup(ctx, network, host)
 	if err != nil {
 		var dns *net.DNSError
 		if errors.As(err, &dns) && dns.IsNotFound {
