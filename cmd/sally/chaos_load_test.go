@@ -162,7 +162,7 @@ func (c *chaos) scp(target string) request {
 	return func(int, *rand.Rand) outcome {
 		os.Remove(copied)
 		cmd := c.cmd()
-		cmd.Path, cmd.Args = sshtest.Path(c.t, "scp"), []string{"scp", "-q", "-S", program, "-F", c.config, target + ":" + file, copied}
+		cmd.Path, cmd.Args = sshtest.Path(c.t, "scp"), []string{"scp", "-S", program, "-F", c.config, target + ":" + file, copied}
 		r := c.run(cmd)
 		o := c.verdict(r, 0, target)
 		if o == (outcome{}) {
