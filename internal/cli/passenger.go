@@ -83,6 +83,7 @@ func (c *sshCommand) passenger(ctx context.Context, client *mux.Client) (int, er
 	case err != nil:
 		return 0, err
 	case !exit.Known:
+		c.lost = true
 		return exitSSH, nil
 	}
 	return int(exit.Status), nil
@@ -174,7 +175,7 @@ func (c *sshCommand) sessionRequest(tty bool) *mux.SessionRequest {
 		TTY: tty, Subsystem: s.SessionType == "subsystem", EscapeChar: mux.NoEscapeChar,
 		Agent: c.options.Forward.Agent != "" && c.options.Forward.Agent != "no",
 		X11:   c.options.Forward.X11 && c.Getenv("DISPLAY") != "",
-		Term:  c.Getenv("TERM"), Command: c.command(), Env: c.sessionEnv(),
+		Term:  c.Getenv("TERM"), Command: c.remoteCommand(tty), Env: c.sessionEnv(),
 	}
 	if tty && s.EscapeChar >= 0 {
 		r.EscapeChar = uint32(s.EscapeChar)

@@ -43,10 +43,18 @@ func (a *App) ssh(f face, args []string) int {
 	if f == faceSally {
 		args, private = sshargs.CutLong(args, "--no-daemon")
 	}
-	inv, err := sshargs.Parse(args)
+	args, resume, err := cutResume(f, args)
+	if f == faceSally && !private {
+		args, private = sshargs.CutLong(args, "--no-daemon")
+	}
+	var inv *sshargs.Invocation
+	if err == nil {
+		inv, err = sshargs.Parse(args)
+	}
 	if err != nil {
 		return a.usageError(f, err)
 	}
+	inv.Overrides = append(inv.Overrides, resume...)
 	a.voice.name = f.name()
 	if inv.LogFile != "" {
 		if err := a.voice.redirect(inv.LogFile); err != nil {
@@ -100,6 +108,7 @@ type sshCommand struct {
 	route      route.Route
 	options    sshconfig.Options
 	person     *person
+	lost       bool // the session has ended with its connection
 }
 
 func (c *sshCommand) run() int {
@@ -150,7 +159,7 @@ func (c *sshCommand) act(ctx context.Context) (int, error) {
 	if c.mayLeaveTerminal() {
 		return c.runWatched(ctx)
 	}
-	return c.session(ctx)
+	return c.sessions(ctx)
 }
 
 // mayLeaveTerminal reports whether "~&" must be able to keep this command's

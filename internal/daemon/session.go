@@ -245,7 +245,26 @@ func (p *passenger) Run(ctx context.Context, ttyAllocFailed func()) (mux.Exit, e
 		p.explain(exit, err)
 	}
 	<-refusals
+	if p.wanted(exit, err) {
+		return mux.Exit{Known: true, Status: 255}, err
+	}
 	return mux.Exit{Known: !exit.Lost && exit.Signal == "", Status: uint32(exit.Status)}, err
+}
+
+// wanted reports whether a session without a status ended since somebody
+// wanted it to: by its escape key, a signal, "sally down" or "sally quit". A
+// command of ours is told so, and does not take its connection for lost.
+func (p *passenger) wanted(exit session.Exit, err error) bool {
+	if p.master.shared {
+		return false
+	}
+	select {
+	case <-p.master.server.quit:
+		return true
+	default:
+	}
+	return errors.Is(err, session.ErrDisconnected) || exit.Signal != "" ||
+		exit.Lost && errors.Is(p.master.lease.Failure(), hop.ErrClosed)
 }
 
 func (p *passenger) close() {

@@ -1,5 +1,10 @@
 package sshargs
 
+import (
+	"slices"
+	"strings"
+)
+
 // scanner walks a command line as the getopt of OpenSSH's portable build does:
 // flags may be bundled, a value is attached or the next word, and scanning
 // stops at the first word that is no option, at "-" and after "--".
@@ -49,6 +54,32 @@ func CutLong(args []string, option string) (rest []string, found bool) {
 	}
 }
 
+// CutLongValue is CutLong for an option with a value, its own word or behind
+// "=".
+func CutLongValue(args []string, option string) (rest []string, value string, found bool, err error) {
+	s := &scanner{args: args}
+	for {
+		if s.rest == "" && s.next < len(args) {
+			at := s.next
+			if word, is := strings.CutPrefix(args[at], option+"="); is {
+				return append(args[:at:at], args[at+1:]...), word, true, nil
+			}
+			if args[at] == option {
+				if at+1 == len(args) {
+					return args, "", true, failUsage("option requires an argument -- " + option[2:])
+				}
+				return append(args[:at:at], args[at+2:]...), args[at+1], true, nil
+			}
+		}
+		if _, _, ok, err := s.flag(); !ok || err != nil {
+			return args, "", false, nil
+		}
+	}
+}
+
+// LongValued are the long options whose value is the next word.
+var LongValued = []string{"--resume"}
+
 // Operand finds the first word that is neither a flag nor a flag's argument:
 // the destination, or what stands in its place; -1 when there is none. Long
 // options, of which ssh(1) has none, are stepped over.
@@ -56,6 +87,9 @@ func Operand(args []string) int {
 	s := &scanner{args: args}
 	for {
 		if s.rest == "" && s.next < len(args) && len(args[s.next]) > 2 && args[s.next][:2] == "--" {
+			if slices.Contains(LongValued, s.args[s.next]) && s.next+1 < len(args) {
+				s.next++
+			}
 			s.next++
 			continue
 		}

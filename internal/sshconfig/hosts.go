@@ -220,7 +220,7 @@ var ownSpelling = map[keyword]string{
 	kwAlternateAddress: "AlternateAddress", kwAlternateProxyJump: "AlternateProxyJump",
 	kwAlternatePolicy: "AlternatePolicy", kwControlMaxAge: "ControlMaxAge",
 	kwPasswordCommand: "PasswordCommand", kwOTPCommand: "OTPCommand", kwTags: "Tags",
-	kwRememberHost: "RememberHost",
+	kwRememberHost: "RememberHost", kwResumeWith: "ResumeWith",
 }
 
 // Bare is a line that ssh would stop at.

@@ -128,6 +128,7 @@ const (
 	kwOTPCommand
 	kwTags
 	kwRememberHost
+	kwResumeWith
 	numKeywords
 )
 
@@ -179,6 +180,7 @@ const (
 	kindRefuse
 	kindAlternates
 	kindPolicy
+	kindResume
 	kindTags
 )
 
@@ -309,6 +311,7 @@ var keywordTable = [numKeywords]struct {
 	kwOTPCommand:                       {kindCommand, []string{"otpcommand"}},
 	kwTags:                             {kindTags, []string{"tags"}},
 	kwRememberHost:                     {kindFlag, []string{"rememberhost"}},
+	kwResumeWith:                       {kindResume, []string{"resumewith"}},
 }
 
 // keywordByName finds a keyword by any of its names.

@@ -188,8 +188,11 @@ type Session struct {
 	ObscureKeystrokeInterval time.Duration
 	ChannelTimeout           ChannelTimeouts
 	XAuthLocation            string
-	Tunnel                   string
-	TunnelDevice             string
+	// ResumeWith is ours: "tmux", "screen" or "auto", ":" and a session's name
+	// perhaps; "" for none.
+	ResumeWith   string
+	Tunnel       string
+	TunnelDevice string
 }
 
 // Forward lists what is forwarded and how.

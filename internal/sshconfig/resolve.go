@@ -351,7 +351,7 @@ func (r *Resolved) Origins(name string) []Origin {
 // Keywords lists the names of all keywords in lower case, without obsolete
 // ones. The last ones are Sallyport's own: AlternateAddress,
 // AlternateProxyJump, AlternatePolicy, ControlMaxAge, PasswordCommand,
-// OTPCommand, Tags and RememberHost; a file that OpenSSH reads too needs
+// OTPCommand, Tags, RememberHost and ResumeWith; a file that OpenSSH reads too needs
 // "IgnoreUnknown" for them.
 func Keywords() []string {
 	var out []string

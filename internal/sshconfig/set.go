@@ -192,6 +192,8 @@ func (st *statement) dispatchSpecial() error {
 		return st.setAlternates()
 	case kindPolicy:
 		return st.setPolicy()
+	case kindResume:
+		return st.setResume()
 	case kindTags:
 		return st.setTags()
 	case kindForward:
@@ -452,6 +454,28 @@ func (st *statement) setPolicy() error {
 	}
 	st.str(arg)
 	return nil
+}
+
+// setResume reads "no" or a program, and perhaps the name of its session.
+func (st *statement) setResume() error {
+	arg, err := st.required()
+	if err != nil {
+		return err
+	}
+	tool, name, named := strings.Cut(arg, ":")
+	switch tool = lowerASCII(tool); {
+	case tool != "no" && tool != "auto" && tool != "tmux" && tool != "screen", named && (tool == "no" || !isSessionName(name)):
+		return st.bad("unsupported option \"%s\".", arg)
+	case named:
+		tool += ":" + name
+	}
+	st.str(tool)
+	return nil
+}
+
+// isSessionName accepts what tmux, screen and every shell take as it is.
+func isSessionName(name string) bool {
+	return name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == "" && name[0] != '-'
 }
 
 // setTags accumulates the words of Tags, each once.

@@ -221,6 +221,7 @@ func (f *final) sessionOptions() Session {
 		ObscureKeystrokeInterval: time.Duration(keystroke) * time.Millisecond,
 		ChannelTimeout:           channelTimeouts(f.vals[kwChannelTimeout].list),
 		XAuthLocation:            f.str[kwXAuthLocation],
+		ResumeWith:               strings.TrimPrefix(f.str[kwResumeWith], "no"),
 		Tunnel:                   []string{tunnelNo: "no", tunnelPointToPoint: "point-to-point", tunnelEthernet: "ethernet"}[f.num[kwTunnel]],
 		TunnelDevice:             f.tunnelDevice(),
 	}
