@@ -12,7 +12,11 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestParallel runs no more at once than it may, and begins in order.
 func TestParallel(t *testing.T) {
@@ -71,7 +75,7 @@ func TestTimes(t *testing.T) {
 func TestFailFast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		outcomes := Run(t.Context(), Config{Parallel: 2, FailFast: true}, 10, func(_ context.Context, i int) (int, error) {
-			time.Sleep(time.Duration(1+i%2) * time.Second)
+			time.Sleep(time.Duration(2+i%2) * time.Second / 2)
 			if i == 2 {
 				return 3, nil
 			}

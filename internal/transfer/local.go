@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -77,6 +78,9 @@ func (f localFile) data(off, size int64) (int64, int64, error) { return nextData
 type localDir struct {
 	root *os.Root
 	dir  string // for labels
+	// names is held while names are made: many workers at it make the kernel
+	// spin for a directory's lock and are slower than one.
+	names *sync.Mutex
 }
 
 func (t localDir) stat(path string, follow bool) (fs.FileInfo, error) {
@@ -110,6 +114,8 @@ func (t localDir) create(path string, private bool) (writer, error) {
 	if private {
 		mode = 0o600
 	}
+	t.names.Lock()
+	defer t.names.Unlock()
 	return inside(t.root.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode))
 }
 
@@ -121,8 +127,13 @@ func (t localDir) reopen(path string, truncate bool) (writer, error) {
 	return inside(t.root.OpenFile(path, flags, 0))
 }
 
-func (t localDir) rename(from, to string) error { return outside(t.root.Rename(from, to)) }
-func (t localDir) remove(path string) error     { return outside(t.root.Remove(path)) }
+func (t localDir) rename(from, to string) error {
+	t.names.Lock()
+	defer t.names.Unlock()
+	return outside(t.root.Rename(from, to))
+}
+
+func (t localDir) remove(path string) error { return outside(t.root.Remove(path)) }
 
 func (t localDir) chmod(path string, mode fs.FileMode) error {
 	return outside(t.root.Chmod(path, mode))

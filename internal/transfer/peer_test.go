@@ -11,7 +11,10 @@ import (
 	"testing"
 
 	"github.com/pkg/sftp"
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // sftpServer is OpenSSH's, which speaks on its standard streams.
 const sftpServer = "/usr/lib/openssh/sftp-server"

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // plan finds out what goes where, and puts it into the queue.
@@ -95,7 +96,7 @@ func (c *copier) openTarget(several bool) (base string, single bool, err error) 
 	if err != nil {
 		return "", false, fmt.Errorf("%s: %w", label(p), err)
 	}
-	c.to, c.root = localDir{root: root, dir: dir}, root
+	c.to, c.root = localDir{root: root, dir: dir, names: new(sync.Mutex)}, root
 	return name, single, nil
 }
 

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -64,7 +65,7 @@ func NewRemote(ctx context.Context, far Far) (*Remote, error) {
 	defer cancel()
 	stop := context.AfterFunc(ctx, far.SFTP.Abort)
 	first := &opening{Reader: far.SFTP}
-	client, err := sftp.NewClientPipe(first, far.SFTP)
+	client, err := sftp.NewClientPipe(bufio.NewReaderSize(first, largeChunk), newGather(far.SFTP))
 	if !stop() && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
