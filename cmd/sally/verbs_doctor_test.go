@@ -3,11 +3,13 @@ package main_test
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"sallyport/internal/doctor"
+	"sallyport/internal/sshtest"
 )
 
 // ailing is a configuration with an error, a warning and a note, of which
@@ -113,6 +115,25 @@ func TestDoctorMends(t *testing.T) {
 	}
 	if r := u.sally("doctor", "--fix", "--yes"); r.code != 0 || !strings.HasPrefix(r.out, "nothing here can be mended without you\n\nnothing found: ") {
 		t.Errorf("once more: %+v", r)
+	}
+}
+
+// TestDoctorShieldsOurKeywords has plain ssh read the file again.
+func TestDoctorShieldsOurKeywords(t *testing.T) {
+	t.Parallel()
+	u, file := patient(t, "IdentityFile none\nHost web1\n  User alice\n  ControlMaxAge 4h\n  AlternateAddress 192.0.2.1:443\n")
+	ssh := func() (string, error) {
+		out, err := exec.Command(sshtest.Path(t, "ssh"), "-G", "-F", file, "web1").CombinedOutput()
+		return string(out), err
+	}
+	if out, err := ssh(); err == nil {
+		t.Fatalf("ssh reads it as it is: %s", out)
+	}
+	if r := u.sally("doctor", "--fix", "--yes"); r.code != 0 {
+		t.Errorf("%+v", r)
+	}
+	if out, err := ssh(); err != nil || !strings.Contains(out, "user alice\n") {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

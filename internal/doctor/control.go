@@ -137,8 +137,12 @@ func findPathShared(s *setup) []Finding {
 		}
 		for _, other := range byPath[path] {
 			if destination(other) != destination(h) && !slices.Contains(passed(h), other.name) && !slices.Contains(passed(other), h.name) {
-				found = append(found, at(h, "controlpath", Finding{Hosts: []string{other.name, h.name},
-					What: fmt.Sprintf("%s (%s) and %s (%s) have the same ControlPath %s", other.name, other.route.Target().Addr(), h.name, h.route.Target().Addr(), path)}))
+				f := at(h, "controlpath", Finding{Hosts: []string{other.name, h.name},
+					What: fmt.Sprintf("%s (%s) and %s (%s) have the same ControlPath %s", other.name, other.route.Target().Addr(), h.name, h.route.Target().Addr(), path)})
+				if i := slices.IndexFunc(s.statements, s.is(f.File, f.Line)); i >= 0 && strings.Contains(strings.Join(s.statements[i].Args, ""), "%C") {
+					f.Fix = "a ControlPath of its own in the block of each: %C does not tell jump hosts apart before OpenSSH 9.6"
+				}
+				found = append(found, f)
 				break
 			}
 		}

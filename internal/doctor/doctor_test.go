@@ -259,6 +259,10 @@ func controlTraps() []planted {
 			h.config("ServerAliveInterval 9", "Host j1", "Host j2", "Host a", "  HostName 10.0.0.5", "  ProxyJump j1", "Host b", "  HostName 10.0.0.5", "  ProxyJump j2",
 				"Host a b", "  ControlPath ~/.ssh/cm-%r-%h-%p")
 		}, "error control-path-shared config:11", "a (10.0.0.5:22) and b (10.0.0.5:22)", false},
+		{"%C of an ssh before 9.6, of two networks", func(h *home) {
+			h.config("ServerAliveInterval 9", "Host j1", "Host j2", "Host a", "  HostName 10.0.0.5", "  ProxyJump j1", "Host b", "  HostName 10.0.0.5", "  ProxyJump j2",
+				"Host a b", "  ControlPath ~/.ssh/cm-%C")
+		}, "error control-path-shared config:11", "before OpenSSH 9.6", false},
 		{"fixed path for all", func(h *home) { h.config("ServerAliveInterval 9", "Host *", "  ControlPath ~/.ssh/cm") }, "warning control-path-tokens config:3", "hosts and ports and users", true},
 		{"long path", func(h *home) {
 			h.write(strings.Repeat("d", 60)+"/x", "", 0o600)
@@ -335,6 +339,10 @@ func trustTraps() []planted {
 		{"no checking", func(h *home) { h.config("Host a", "  StrictHostKeyChecking no") }, "warning strict-no config:2", "", true},
 		{"no checking, in other words", func(h *home) { h.config("Host a", "  StrictHostKeyChecking off") }, "warning strict-no config:2", "", true},
 		{"keys to nowhere", func(h *home) { h.config("Host a", "  UserKnownHostsFile /dev/null") }, "warning known-hosts-null config:2", "", true},
+		{"one alias for all", func(h *home) { h.config("Host a", "Host *", "  HostKeyAlias x") }, "warning host-key-alias config:3", "for every host", false},
+		{"the alias of the jump host", func(h *home) {
+			h.config("Host b", "  HostKeyAlias b", "Host a", "  ProxyJump b", "  HostKeyAlias b")
+		}, "warning host-key-alias config:5", "a and its jump host b", false},
 		{"weak cipher for all", func(h *home) { h.config("Ciphers +3des-cbc,aes128-ctr") }, "warning weak-algorithms config:1", "3des-cbc", false},
 		{"weak key exchange of one host", func(h *home) { h.config("Host a", "  KexAlgorithms +diffie-hellman-group14-sha1") }, "note weak-algorithms config:2", "diffie-hellman-group14-sha1", false},
 		{"known_hosts that others may write", func(h *home) { h.write("known_hosts", good, 0o666) }, "error known-hosts-mode known_hosts", "", true},

@@ -17,6 +17,8 @@ var trustChecks = []check{
 	{"strict-no", Warning, "whoever answers is taken for the host, also one whose key has changed: commands and files may go to an impostor",
 		"StrictHostKeyChecking accept-new", findStrictNo},
 	{"known-hosts-null", Warning, "no key is ever remembered, so none can be found changed", "take the line out", findNullHosts},
+	{"host-key-alias", Warning, "the keys of all these hosts are filed under one name: each is taken for the others, and a second one looks changed",
+		"set HostKeyAlias in the block of one host, or of hosts that have one key", findAlias},
 	{"weak-algorithms", Warning, "the algorithm is broken or about to be, and stays allowed for as long as the line is there",
 		"have the server updated; until then limit the line to that host", findWeak},
 }
@@ -43,6 +45,30 @@ func findNullHosts(s *setup) []Finding {
 		if st.Keyword == "userknownhostsfile" && slices.ContainsFunc(st.Args, func(a string) bool { return a == "/dev/null" || strings.EqualFold(a, "none") }) {
 			found = append(found, Finding{File: st.File, Line: st.Line, Hosts: named(st.Block), What: st.Key + " " + strings.Join(st.Args, " "),
 				Fixes: []Fix{{Op: DeleteLine, File: st.File, Line: st.Line}}})
+		}
+	}
+	return found
+}
+
+// findAlias looks for an alias that hosts of different places have in common.
+// Those of one block are taken to be meant so, unless it is for every host.
+func findAlias(s *setup) []Finding {
+	var found []Finding
+	for _, st := range s.statements {
+		if st.Keyword == "hostkeyalias" && st.EveryHost() && len(st.Args) > 0 {
+			found = append(found, Finding{File: st.File, Line: st.Line, What: st.Key + " " + st.Args[0] + " for every host"})
+		}
+	}
+	for _, h := range s.good() {
+		for _, via := range passed(h) {
+			j := s.byName[via]
+			if j == nil || j.resolved == nil || h.options().HostKey.Alias == "" || j.options().HostKey.Alias != h.options().HostKey.Alias {
+				continue
+			}
+			f := at(h, "hostkeyalias", Finding{Hosts: []string{h.name}, What: fmt.Sprintf("%s and its jump host %s have the HostKeyAlias %s", h.name, j.name, h.options().HostKey.Alias)})
+			if !slices.ContainsFunc(found, func(k Finding) bool { return k.File == f.File && k.Line == f.Line }) {
+				found = append(found, f)
+			}
 		}
 	}
 	return found
