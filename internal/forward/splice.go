@@ -145,7 +145,7 @@ func (p *prefixed) Read(b []byte) (int, error) {
 // largeBuffer is the most a channel's packet carries (x/crypto and OpenSSH use
 // 32 KiB); smallBuffer is what an idle channel holds.
 const (
-	largeBuffer = 32 << 10
+	largeBuffer = 32<<10 - 512 // less what each hop of a chain adds: see session.bulkPacket
 	smallBuffer = 2 << 10
 )
 

@@ -22,7 +22,7 @@ import (
 func (d *dial) handshake(ctx context.Context, nc net.Conn, limit time.Duration) (*Conn, Stage, error) {
 	expired := make(chan struct{})
 	dog := newWatchdog(func() { close(expired) })
-	h := &handshake{dial: d, ctx: ctx, dog: dog, wire: &wire{Conn: acknowledging(nc), born: time.Now(), kex: &kexWatch{log: d.log}}}
+	h := &handshake{dial: d, ctx: ctx, dog: dog, wire: &wire{Conn: newJoiner(acknowledging(nc)), born: time.Now(), kex: &kexWatch{log: d.log}}}
 	dog.enter(StageBanner, limit)
 	type result struct {
 		conn *Conn

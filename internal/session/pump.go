@@ -6,7 +6,11 @@ const (
 	// smallBuffer is what an idle stream holds. A read that fills it is a
 	// sign of bulk data, which gets a largeBuffer for as long as it lasts.
 	smallBuffer = 2 << 10
-	largeBuffer = 64 << 10
+	largeBuffer = 2 * bulkPacket
+	// bulkPacket is what goes into one packet at a time: less than the 32 KiB
+	// that servers take, by what each hop of a chain adds around it. A full
+	// packet would need two at the hop before, and three at the one before that.
+	bulkPacket = 32<<10 - 512
 	// patience is how many small reads in a row end the bulk.
 	patience = 16
 )

@@ -181,10 +181,7 @@ func (r *run) copyInput() {
 
 // inputWriter sends what it is given; flush is called when all is.
 func (r *run) inputWriter() (send func([]byte) error, flush func()) {
-	send, flush = func(p []byte) error {
-		_, err := r.s.ch.Write(p)
-		return err
-	}, func() {}
+	send, flush = r.s.write, func() {}
 	if r.s.req.PTY == nil {
 		return send, flush
 	}
@@ -252,4 +249,16 @@ func (s *Session) sendEOW() {
 	if bytes.Contains(s.version, []byte("OpenSSH")) {
 		s.ch.SendRequest("eow@openssh.com", false, nil)
 	}
+}
+
+// write sends input, in packets that fit into those of the hops before.
+func (s *Session) write(p []byte) error {
+	for len(p) > 0 {
+		n := min(len(p), bulkPacket)
+		if _, err := s.ch.Write(p[:n]); err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
 }
