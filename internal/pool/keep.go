@@ -14,7 +14,7 @@ import (
 // How a Keeper tries again.
 const (
 	keepFirst = 500 * time.Millisecond // after the first failure; doubled by each further one
-	keepCap   = 4 * time.Second        // so that a host that is back is noticed soon
+	keepCap   = 3 * time.Second        // so that a host that is back is noticed soon
 	keepLong  = 10 * time.Minute       // an outage of that length is not over in seconds:
 	keepSlow  = time.Minute            // then this is the cap
 	// keepGap bounds how often requests make a keeper dial a host that is down.
