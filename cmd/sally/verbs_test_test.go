@@ -146,6 +146,15 @@ func TestTestVerb(t *testing.T) {
 	}
 }
 
+// TestCheckPointsOn has nothing to check.
+func TestCheckPointsOn(t *testing.T) {
+	t.Parallel()
+	r := newUser(t, oneJump(t)).sally("check", "jump")
+	if r.code != 1 || r.err != "sally: jump: no daemon is running\n  hint: \"sally up jump\" connects, \"sally test jump\" looks at each hop without sharing anything\n" {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestTestVerbJSON(t *testing.T) {
 	t.Parallel()
 	c := twoJumps(t)

@@ -14,7 +14,10 @@ import (
 func hintFor(err error) string {
 	var loop *route.LoopError
 	var failed *api.Error
+	var down dormant
 	switch {
+	case errors.As(err, &down):
+		return fmt.Sprintf("\"sally up %s\" connects, \"sally test %s\" looks at each hop without sharing anything", down.host, down.host)
 	case errors.As(err, &loop):
 		return "one of these hosts jumps through itself; \"ProxyJump none\" in its Host block ends the chain there"
 	case errors.Is(err, daemon.ErrUnsafeDir):

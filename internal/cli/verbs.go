@@ -281,7 +281,7 @@ func (v *verbCommand) check() *cobra.Command {
 			var failures []error
 			for _, rt := range routes {
 				if err := v.checkOne(cmd.Context(), rt); err != nil {
-					failures = append(failures, err)
+					failures = append(failures, asDormant(rt, err))
 				}
 			}
 			return v.failed(errors.Join(failures...))
@@ -298,6 +298,23 @@ func (a *App) checkOne(ctx context.Context, rt route.Route) error {
 	rtt := time.Duration(result.RTT * float64(time.Second))
 	fmt.Fprintf(a.Stdout, "%s: alive, round trip %s (%s)\n", rt.Target().Name, shortDuration(rtt), rt)
 	return nil
+}
+
+// dormant is the error of a check of a host that is not connected.
+type dormant struct {
+	error
+	host string
+}
+
+func (e dormant) Unwrap() error { return e.error }
+
+// asDormant tells a host that is not connected from one that does not answer.
+func asDormant(rt route.Route, err error) error {
+	var e *api.Error
+	if errors.Is(err, errNoDaemon) || (errors.As(err, &e) && e.Code == api.CodeNoMaster) {
+		return dormant{err, rt.Target().Name}
+	}
+	return err
 }
 
 // hostError names the host of an error that does not.
