@@ -22,6 +22,13 @@ type screen struct {
 // screen starts the program on a terminal of 80 × 24.
 func (u *user) screen(args ...string) *screen {
 	u.t.Helper()
+	// The shell keeps the pane: tmux forgets at times how its own child ended.
+	return u.onScreen(append([]string{"sh", "-c", `"$@"; echo "ended with $?"; exec sleep 1000`, "sh", program, "-F", u.config}, args...)...)
+}
+
+// onScreen starts any program so.
+func (u *user) onScreen(command ...string) *screen {
+	u.t.Helper()
 	dir, err := os.MkdirTemp(u.dir, "tmux")
 	if err != nil {
 		u.t.Fatal(err)
@@ -38,9 +45,7 @@ func (u *user) screen(args ...string) *screen {
 			argv[i] = "X=x" // tmux knows better
 		}
 	}
-	// The shell keeps the pane: tmux forgets at times how its own child ended.
-	argv = append(argv, "sh", "-c", `"$@"; echo "ended with $?"; exec sleep 1000`, "sh", program, "-F", u.config)
-	cmd := exec.Command("tmux", append(argv, args...)...)
+	cmd := exec.Command("tmux", append(argv, command...)...)
 	cmd.Env = append(u.env(), "LC_ALL=C.UTF-8")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		u.t.Fatalf("tmux: %v\n%s", err, out)

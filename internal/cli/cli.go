@@ -72,6 +72,8 @@ func (a *App) Run() int {
 	switch {
 	case verb == "ssh":
 		return a.ssh(faceSSH, others)
+	case isCompletion(verb):
+		return a.complete(verb, others)
 	case a.isVerb(verb):
 		return a.verbs(append([]string{verb}, others...))
 	}

@@ -87,7 +87,7 @@ inventory.`,
 	root.SetFlagErrorFunc(misused)
 	root.AddCommand(v.up(), v.down(), v.status(), v.forward(), v.proxy(), v.check(), v.logs(), v.lock(), v.unlock(), v.quit(), v.daemonVerb(), v.demo(), v.setup(), v.test(), v.doctor(), v.versionVerb())
 	root.AddCommand(v.add(), v.edit(), v.rm(), v.ls(), v.show(), v.importVerb(), v.export())
-	root.AddCommand(v.tui(), v.bench())
+	root.AddCommand(v.tui(), v.bench(), v.completionVerb())
 	root.AddCommand(v.cp(), v.run(), v.password())
 	return root
 }
@@ -110,16 +110,8 @@ func (v *verbCommand) verboseLevel() int {
 }
 
 // completeHosts offers the names of the configuration.
-func (v *verbCommand) completeHosts(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	files, err := v.loadConfig(v.config)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, h := range files.Hosts() {
-		names = append(names, h.Name)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+func (v *verbCommand) completeHosts(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
+	return hostsLike(v.configuredHosts(v.config), word), cobra.ShellCompDirectiveNoFileComp
 }
 
 func (v *verbCommand) up() *cobra.Command {

@@ -34,7 +34,7 @@ func (s *scanner) flag() (f *flag, value string, ok bool, err error) {
 		return f, value, true, nil
 	}
 	if s.next >= len(s.args) {
-		return nil, "", false, failUsage("option requires an argument -- " + string(letter))
+		return f, "", false, failUsage("option requires an argument -- " + string(letter))
 	}
 	s.next++
 	return f, s.args[s.next-1], true, nil
