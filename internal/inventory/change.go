@@ -234,11 +234,11 @@ func (c *Change) check(ctx context.Context, name string, want sshconfig.Entry, a
 			return err
 		}
 	}
-	r, err := files.Resolve(ctx, sshconfig.Query{Host: name})
+	r, err := offline{files}.Resolve(ctx, sshconfig.Query{Host: name})
 	if err != nil {
 		return wouldBeBad(err)
 	}
-	if _, err := route.Resolve(ctx, files, sshconfig.Query{Host: name}); err != nil {
+	if _, err := route.Resolve(ctx, offline{files}, sshconfig.Query{Host: name}); err != nil {
 		return err
 	}
 	c.Warnings = append(c.Warnings, shadows(files, name, want, r)...)

@@ -168,12 +168,22 @@ func resolveHost(ctx context.Context, res route.Resolver, b sshconfig.HostBlock)
 	return h
 }
 
-// printing asks as "ssh -G" does.
+// printing asks as "ssh -G" does, about hosts that no name server knows.
 type printing struct{ route.Resolver }
 
 func (p printing) Resolve(ctx context.Context, q sshconfig.Query) (*sshconfig.Resolved, error) {
 	q.PrintOnly = true
-	return p.Resolver.Resolve(ctx, q)
+	return offline{p.Resolver}.Resolve(ctx, q)
+}
+
+// offline lets names stay as they are that cannot be looked up, also where the
+// configuration makes that an error.
+type offline struct{ route.Resolver }
+
+func (o offline) Resolve(ctx context.Context, q sshconfig.Query) (*sshconfig.Resolved, error) {
+	local := sshconfig.Override{Keyword: "CanonicalizeFallbackLocal", Value: "yes", From: "listing"}
+	q.Overrides = append(q.Overrides[:len(q.Overrides):len(q.Overrides)], local)
+	return o.Resolver.Resolve(ctx, q)
 }
 
 // cache remembers the answers for jump hosts, which are asked for again and

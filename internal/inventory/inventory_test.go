@@ -324,3 +324,15 @@ func TestShieldIsRefusedWhereItCannotBe(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCanonicalNamesAreNotLookedUp: where ssh would refuse a name that the name
+// server does not know, a listing and an edit do without it.
+func TestCanonicalNamesAreNotLookedUp(t *testing.T) {
+	h := newHome(t, "CanonicalizeHostname yes\nCanonicalizeFallbackLocal no\nCanonicalDomains lab\nHost a\n  ProxyJump b\nHost b\n")
+	if hosts := h.load().Hosts(t.Context()); hosts[0].Err != nil || hosts[0].Via() != "b" {
+		t.Errorf("%+v", hosts)
+	}
+	if _, err := h.add("web1", sshconfig.Entry{HostName: "10.0.0.5", Jump: []string{"a"}}); err != nil {
+		t.Error(err)
+	}
+}
