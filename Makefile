@@ -1,6 +1,6 @@
 # See CONTRIBUTING.md. "make test" is what CI runs.
 
-.PHONY: build bench test test-deps lint race e2e e2e-race regress regress-quick regress-sides long chaos fuzz clean
+.PHONY: build bench bench-check test test-deps lint race e2e e2e-race regress regress-quick regress-sides long chaos fuzz clean
 
 # Without C: the program starts twice as fast, and runs with any C library.
 build:
@@ -76,6 +76,11 @@ regress-sides: test-deps bin/ssh
 # into docs/performance.md; use a quiet machine.
 bench: test-deps build
 	timeout 900 bin/sally bench --json docs/performance.json --svg docs/performance.svg --doc docs/performance.md
+
+# What must not grow, as counts and ratios that no load on the machine changes;
+# race and e2e run these tests too, here they are by themselves.
+bench-check: test-deps
+	go test -timeout 5m -run '^TestCost|^TestSpare' ./cmd/sally ./internal/hop ./internal/session ./internal/forward ./internal/mux
 
 # FUZZTIME=10m make fuzz: every fuzz target in turn.
 FUZZTIME ?= 30s

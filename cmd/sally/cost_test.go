@@ -1,7 +1,10 @@
 package main_test
 
 import (
+	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,6 +39,62 @@ func TestCostOfAWarmCommandInRoundTrips(t *testing.T) {
 		t.Errorf("the fastest command took %v with a round trip of %v: two of them or more", best, rtt)
 	}
 	wantOneLogin(t, c, "target")
+}
+
+// TestCostOfManyCommands: however many commands go to a target, each host of the
+// chain sees one login, and this side has one process more.
+func TestCostOfManyCommands(t *testing.T) {
+	c := twoJumps(t)
+	u := newUser(t, c)
+	var commands sync.WaitGroup
+	for range 8 {
+		commands.Go(func() {
+			if r := u.sally("target", "true"); r.code != 0 {
+				t.Errorf("a command ended with %d: %s", r.code, r.err)
+			}
+		})
+	}
+	commands.Wait()
+	wantOneLogin(t, c, "jump1", "jump2", "target")
+	if left := u.processes("daemon"); len(left) != 1 {
+		t.Errorf("there are %d daemons: %v", len(left), left)
+	}
+	if all := u.processes(""); len(all) != 1 {
+		t.Errorf("besides the daemon there are %v", all)
+	}
+}
+
+// What the packages do before main, all together: a start-up beyond that is
+// felt with each command. Counts of allocations hardly vary between machines.
+const (
+	maxInitAllocs  = 1600
+	maxInitPackage = 400
+)
+
+// TestCostOfStarting: nothing that is linked in makes every command pay for it.
+func TestCostOfStarting(t *testing.T) {
+	cmd := newUserWith(t, "").cmd("-V")
+	cmd.Env = append(cmd.Env, "GODEBUG=inittrace=1")
+	trace, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, trace)
+	}
+	// "init PACKAGE @0.5 ms, 0.1 ms clock, 1024 bytes, 12 allocs"
+	line := regexp.MustCompile(`(?m)^init (\S+) .* (\d+) allocs$`)
+	total, packages := 0, line.FindAllSubmatch(trace, -1)
+	for _, m := range packages {
+		n, err := strconv.Atoi(string(m[2]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if total += n; n > maxInitPackage {
+			t.Errorf("the start of package %s makes %d allocations", m[1], n)
+		}
+	}
+	if len(packages) == 0 || total > maxInitAllocs {
+		t.Errorf("%d packages make %d allocations before main, more than %d:\n%s", len(packages), total, maxInitAllocs, trace)
+	}
+	t.Logf("%d packages, %d allocations", len(packages), total)
 }
 
 // TestSpareKeepsToMaxSessions: what is kept ready is never one more than the

@@ -163,6 +163,7 @@ func BenchmarkSplice(b *testing.B) {
 	go func() { _, _ = io.Copy(io.Discard, far); far.Close() }()
 	chunk := make([]byte, 64<<10)
 	b.SetBytes(int64(len(chunk)))
+	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := near.Write(chunk); err != nil {
 			b.Fatal(err)

@@ -94,6 +94,7 @@ func BenchmarkSession(b *testing.B) {
 		}), nil
 	}})
 	null := openNull(b)
+	b.ReportAllocs()
 	for b.Loop() {
 		if err := oneSession(path, null); err != nil {
 			b.Fatal(err)
