@@ -20,20 +20,25 @@ type beside struct {
 	cmd  func() *exec.Cmd
 }
 
+// fromEnv is a number from the environment.
+func fromEnv(name string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return otherwise
+}
+
 // TestCopyBeside copies many small files and one large one through two jumps,
 // there and back, with sally, scp and rsync in turn, all of them with logins of
-// their own, and logs the times (docs/copying.md). COPY_MB makes the large file
-// larger or smaller.
+// their own, and logs the times (docs/copying.md). COPY_FILES and COPY_MB say
+// how many and how large.
 func TestCopyBeside(t *testing.T) {
 	sshtest.Require(t, "scp", "rsync")
 	c := twoJumps(t)
 	u := newUser(t, c)
 	dir := t.TempDir()
-	megabytes := 256
-	if n, err := strconv.Atoi(os.Getenv("COPY_MB")); err == nil {
-		megabytes = n
-	}
-	smallTree(t, filepath.Join(dir, "small"), 10000)
+	files, megabytes := fromEnv("COPY_FILES", 2000), fromEnv("COPY_MB", 128)
+	smallTree(t, filepath.Join(dir, "small"), files)
 	noiseFile(t, filepath.Join(dir, "large"), int64(megabytes)<<20)
 	for _, what := range []string{"small", "large"} {
 		for _, up := range []bool{true, false} {

@@ -53,7 +53,13 @@ func TestRunMany(t *testing.T) {
 	if err := os.WriteFile(list, []byte(text.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	r := u.sally("run", "--hosts", list, "dead", "-P", "16", "--close", "--", whoami+`[ $n = 2 ] && sleep 2; echo "I am $n"; echo "err $n" >&2; exit $((n % 3))`)
+	cmd := u.cmd("run", "--hosts", list, "dead", "-P", "16", "--close", "--", whoami+`[ $n = 2 ] && sleep 2; echo "I am $n"; echo "err $n" >&2; exit $((n % 3))`)
+	r := u.run(cmd)
+	daemon, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", u.status().PID))
+	_, peak, _ := strings.Cut(string(daemon), "VmHWM:")
+	peak, _, _ = strings.Cut(peak, "\n")
+	t.Logf("%d hosts in %v; at most %d kB in the command, %s in the daemon", runHosts, r.took.Round(time.Millisecond),
+		cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss, strings.TrimSpace(peak))
 	if r.code != 1 {
 		t.Errorf("exit code %d", r.code)
 	}

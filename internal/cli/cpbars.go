@@ -79,7 +79,7 @@ func (b *copyBars) lines() []string {
 	defer b.mu.Unlock()
 	var lines []string
 	for _, f := range b.large {
-		lines = append(lines, f.text(true)+"  "+shorten(shown(f.name), 40))
+		lines = append(lines, f.text(true)+" "+shorten(shown(f.name), 22))
 	}
 	text := b.all.text(b.scanned)
 	if b.files > 1 {
@@ -132,11 +132,11 @@ func (m *meter) move(n int64) {
 // text is the bar and the numbers: how much, how fast, and how long still,
 // once the whole is known.
 func (m *meter) text(known bool) string {
-	text := fmt.Sprintf("%s %8s of %8s %8s/s", bar(m.bytes, m.size, 20), size(m.bytes), size(m.size), size(int64(m.rate)))
+	text := fmt.Sprintf("%s %8s of %8s %8s/s", bar(m.bytes, m.size, 12), size(m.bytes), size(m.size), size(int64(m.rate)))
 	left := m.size - m.bytes
 	if !known || m.rate <= 0 || left <= 0 {
-		return text + strings.Repeat(" ", 12)
+		return text + strings.Repeat(" ", 13)
 	}
 	wait := time.Duration(min(float64(left)/m.rate, 1e6) * float64(time.Second)).Round(time.Second)
-	return text + fmt.Sprintf(" %6s left", shortDuration(max(wait, time.Second)))
+	return text + fmt.Sprintf(" %7s left", shortDuration(max(wait, time.Second)))
 }
