@@ -155,8 +155,8 @@ func TestPinnedRestored(t *testing.T) {
 	u := newUser(t, c)
 	to := lateEcho(t, "tcp", "127.0.0.1:0")
 	from := listenEnds(t)
-	u.pin("target", "-L", from[0].flag+":"+to, "-R", from[1].flag+":"+to)
-	u.pin("target", "-L", from[2].flag+":"+to)
+	u.pin("target", "-L", from[0].flag+":"+to, "-L", from[2].flag+":"+to)
+	u.pin("target", "-R", from[1].flag+":"+to)
 	for _, l := range from {
 		wantEcho(t, l.network, l.addr)
 	}
@@ -174,7 +174,12 @@ func TestPinnedRestored(t *testing.T) {
 	time.Sleep(2 * time.Second) // the pauses get longer
 	jump.Restart()
 	back := time.Now()
-	for _, l := range []end{from[2], from[0], from[1]} {
+	// The one that listens there comes back without anybody's asking.
+	await(t, "the remote forward works again", func() bool { return carries(from[1].network, from[1].addr) })
+	t.Logf("the remote forward works %v after the jump host is back", time.Since(back))
+	jump.Drop()
+	back = time.Now()
+	for _, l := range []end{from[2], from[0]} {
 		await(t, "it works again", func() bool { return carries(l.network, l.addr) })
 		if took := time.Since(back); took > 5*time.Second {
 			t.Errorf("%s works %v after the jump host is back", l.addr, took)
