@@ -69,7 +69,8 @@ type bench struct {
 // runTimeout bounds one command that is measured.
 const runTimeout = 2 * time.Minute
 
-// Run measures and reports. Everything that it starts ends with it.
+// Run measures and reports. Everything that it starts ends with it. A measure
+// that fails leaves the others alone: then there are a report and an error.
 func Run(ctx context.Context, config Config) (*Report, error) {
 	wanted, err := choose(config.Only)
 	if err != nil {
@@ -83,16 +84,22 @@ func Run(ctx context.Context, config Config) (*Report, error) {
 	if err := b.start(ctx); err != nil {
 		return nil, err
 	}
+	var failed error
 	for _, m := range wanted {
 		begun := time.Now()
 		fmt.Fprintf(b.Progress, "%s …", m.title)
 		if err := m.run(ctx, b); err != nil {
-			return nil, fmt.Errorf("measure %s: %w", m.name, err)
+			failed = errors.Join(failed, fmt.Errorf("measure %s: %w", m.name, err))
+			fmt.Fprintf(b.Progress, " failed\n")
+			if ctx.Err() != nil {
+				break
+			}
+			continue
 		}
 		fmt.Fprintf(b.Progress, " %.1f s\n", time.Since(begun).Seconds())
 	}
 	b.report.finish()
-	return b.report, nil
+	return b.report, failed
 }
 
 // choose finds the measures with these names; none means all.

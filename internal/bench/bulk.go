@@ -131,7 +131,7 @@ func measureTyping(ctx context.Context, b *bench) error {
 // keystrokes types into a terminal of the target and gives the times until the echo,
 // in order; beside it, when busy, a download runs on the same connection.
 func (b *bench) keystrokes(ctx context.Context, s *side, busy bool) (echoes []float64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	ctx, cancel := context.WithTimeout(ctx, runTimeout/4)
 	defer cancel()
 	if busy {
 		load := s.command(ctx, "target", "cat /dev/zero")

@@ -53,10 +53,10 @@ func (v *verbCommand) runBench(ctx context.Context, f *benchFlags) error {
 	}
 	f.config.Sally, f.config.Progress = self, v.Stderr
 	report, err := bench.Run(ctx, f.config)
-	if err != nil {
+	if report == nil {
 		return err
 	}
-	return errors.Join(report.Table(v.Stdout), f.write(report))
+	return errors.Join(err, report.Table(v.Stdout), f.write(report))
 }
 
 // write writes the files that were asked for.
