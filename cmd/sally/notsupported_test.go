@@ -18,9 +18,6 @@ func TestNothingIsIgnoredSilently(t *testing.T) {
 	for _, test := range []struct{ flags, want string }{
 		{"-oVerifyHostKeyDNS=yes", "VerifyHostKeyDNS: no DNSSEC lookup is made here, the key is checked against known_hosts"},
 		{"-oVerifyHostKeyDNS=ask", "VerifyHostKeyDNS: no DNSSEC lookup is made here, the key is checked against known_hosts"},
-		{"-oAlternateAddress=192.0.2.1", "AlternateAddress: it is not tried by this version, only HostName is"},
-		{"-oAlternateProxyJump=none", "AlternateProxyJump: it is not tried by this version, only ProxyJump is"},
-		{"-oAlternatePolicy=race", "AlternatePolicy: this version tries no alternates"},
 		{"-I/lib/token.so", `PKCS11Provider: it is not loaded; "ssh-add -s PROVIDER" puts its keys into the agent`},
 		{"-oPubkeyAuthentication=unbound", "PubkeyAuthentication: unbound and host-bound are as yes"},
 		{"-oKbdInteractiveDevices=pam", "KbdInteractiveDevices: the server chooses"},

@@ -141,15 +141,24 @@ type Locked struct {
 
 // Master describes one live connection.
 type Master struct {
-	Key      string    `json:"key"`
-	Parent   string    `json:"parent,omitempty"`
-	Hop      string    `json:"hop"`
-	User     string    `json:"user"`
-	Addr     string    `json:"addr"`
-	Route    []string  `json:"route"`
-	State    string    `json:"state"`
-	Since    time.Time `json:"since"`
-	Sessions int       `json:"sessions"`
+	Key    string   `json:"key"`
+	Parent string   `json:"parent,omitempty"`
+	Hop    string   `json:"hop"`
+	User   string   `json:"user"`
+	Addr   string   `json:"addr"`
+	Route  []string `json:"route"`
+	// Address is where the hop was reached, "" for a ProxyCommand;
+	// AlternateAddress is true when its HostName does not lead there.
+	// SeveralAddresses is true when others were to choose from. Ways is how
+	// many ways in there are and Way, from 1, the one in use.
+	Address          string    `json:"address,omitempty"`
+	AlternateAddress bool      `json:"alternate_address,omitempty"`
+	SeveralAddresses bool      `json:"several_addresses,omitempty"`
+	Ways             int       `json:"ways"`
+	Way              int       `json:"way"`
+	State            string    `json:"state"`
+	Since            time.Time `json:"since"`
+	Sessions         int       `json:"sessions"`
 	// SessionLimit is how many sessions the server allows on one connection,
 	// 0 while that is not known; Sibling is true for a second connection that
 	// was opened because of it.

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"sallyport/internal/mux"
+	"sallyport/internal/route"
 )
 
 // dialMaster connects to the master at ControlPath; nil when none is there.
@@ -79,17 +80,15 @@ func (c *sshCommand) existingMaster(ctx context.Context) (*mux.Client, error) {
 // says so. A jump host's ControlPath belongs to connections of its own.
 func (c *sshCommand) settleControl() {
 	if c.face == faceSally && c.private {
-		for i := range c.route.Hops {
-			c.route.Hops[i].Options.Control.Path = ""
-		}
+		c.route.Each(func(h *route.Hop) { h.Options.Control.Path = "" })
 		c.options.Control.Path = "" // --no-daemon: nobody shares it
 	}
 	if c.face != faceSSH {
 		return
 	}
-	for i := range c.route.Hops[:len(c.route.Hops)-1] {
-		c.route.Hops[i].Options.Control.Path = ""
-	}
+	target := c.route.Target().Options.Control.Path
+	c.route.Each(func(h *route.Hop) { h.Options.Control.Path = "" })
+	c.route.Hops[len(c.route.Hops)-1].Options.Control.Path = target
 	if c.options.Control.Master == "no" {
 		c.dropControlPath()
 	}
@@ -221,6 +220,7 @@ func (c *sshCommand) controlWithoutPath(ctx context.Context) (int, error) {
 // descriptors.
 func (c *sshCommand) proxied(ctx context.Context, client *mux.Client) (int, error) {
 	c.route.Hops = c.route.Hops[len(c.route.Hops)-1:]
+	c.route.Hops[0].Ways = nil
 	c.dropControlPath()
 	c.private, c.through = true, client
 	return c.session(ctx)

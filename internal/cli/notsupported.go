@@ -32,11 +32,9 @@ var gaps = []gap{
 	{"VerifyHostKeyDNS", true, false, func(r *sshconfig.Resolved) bool {
 		return r.HostKey.VerifyHostKeyDNS == "yes" || r.HostKey.VerifyHostKeyDNS == "ask"
 	}, "no DNSSEC lookup is made here, the key is checked against known_hosts"},
-	{"AlternateAddress", true, false, func(r *sshconfig.Resolved) bool { return len(r.Connect.Alternates) > 0 },
-		"it is not tried by this version, only HostName is"},
-	{"AlternateProxyJump", true, false, func(r *sshconfig.Resolved) bool { return len(r.Proxy.Alternates) > 0 },
-		"it is not tried by this version, only ProxyJump is"},
-	{"AlternatePolicy", true, false, isSet("AlternatePolicy"), "this version tries no alternates"},
+	{"AlternateAddress", true, false, func(r *sshconfig.Resolved) bool {
+		return len(r.Connect.Alternates) > 0 && r.Proxy.Command != "" && r.Proxy.Jump == ""
+	}, "nothing goes around a ProxyCommand, which was made for HostName"},
 	{"PKCS11Provider", true, false, func(r *sshconfig.Resolved) bool { return r.Auth.PKCS11Provider != "" },
 		"it is not loaded; \"ssh-add -s PROVIDER\" puts its keys into the agent"},
 	{"PubkeyAuthentication", true, false, func(r *sshconfig.Resolved) bool { return r.Auth.UnboundPubkey != r.Auth.HostboundPubkey },

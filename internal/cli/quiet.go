@@ -108,9 +108,8 @@ func (v *verbCommand) quietRoute(ctx context.Context, inv *sshargs.Invocation, o
 	if err != nil {
 		return route.Route{}, false
 	}
-	for i := range rt.Hops { // a wish, which a server need not grant either
-		rt.Hops[i].Options.Transport.Compression = false
-	}
+	// a wish, which a server need not grant either
+	rt.Each(func(h *route.Hop) { h.Options.Transport.Compression = false })
 	o := rt.Target().Options
 	tunnels := o.Session.Tunnel != "" && o.Session.Tunnel != "no"
 	return rt, attaches(o.Control, inv) && !tunnels

@@ -123,7 +123,10 @@ func describeHop(h route.Hop) shownHop {
 	o := h.Options
 	s := shownHop{
 		Name: h.Name, Host: o.HostName, Port: o.Port, User: o.User, KnownAs: h.KnownAs(),
-		Identities: []string{}, Alternates: o.Connect.Alternates, Command: o.Proxy.Command,
+		Identities: []string{}, Command: o.Proxy.Command,
+	}
+	for _, a := range o.Connect.Alternates {
+		s.Alternates = append(s.Alternates, a.String())
 	}
 	if o.Auth.IdentityFilesSet {
 		s.Identities = append(s.Identities, o.Auth.IdentityFiles...)

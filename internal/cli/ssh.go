@@ -306,8 +306,7 @@ func (c *sshCommand) session(ctx context.Context) (int, error) {
 func (c *sshCommand) settleQoS() {
 	tty, _ := c.chooseTTY()
 	if c.private && c.options.Control.Path == "" && !tty && c.inv.StdioForward == nil && c.options.Session.SessionType != "none" {
-		o := &c.route.Hops[0].Options.Connect
-		o.IPQoSInteractive = o.IPQoSBulk
+		c.route.EachFirst(func(h *route.Hop) { h.Options.Connect.IPQoSInteractive = h.Options.Connect.IPQoSBulk })
 	}
 }
 

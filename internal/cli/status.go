@@ -115,7 +115,13 @@ func describeForward(f api.Forward) string {
 
 func describeMaster(m api.Master) string {
 	parts := []string{fmt.Sprintf("%s (%s@%s)", m.Hop, m.User, m.Addr), m.State}
+	if m.SeveralAddresses {
+		parts[0] += " at " + m.Address
+	}
 	if m.State != "dialling" {
+		if m.Ways > 1 {
+			parts = append(parts, fmt.Sprintf("way %d of %d", m.Way, m.Ways))
+		}
 		parts[1] += " " + shortDuration(time.Since(m.Since))
 		switch {
 		case m.SessionLimit > 0:

@@ -78,6 +78,7 @@ type Server struct {
 	changed  chan struct{} // closed when riders changes
 	controls controls
 	pins     *pins
+	spots    spots
 	carries  *forward.Limit  // connections of all forwards
 	ctx      context.Context // ends with the server; every connection's parent
 	cancel   context.CancelFunc
@@ -179,7 +180,7 @@ func (s *Server) dial(ctx context.Context, rt route.Route, via hop.Opener, ask h
 	cfg := hop.Config{
 		MayOpen: s.padlock.check,
 		Hop:     rt.Target(), Via: via, Asker: ask,
-		Log: s.dialLog(ask),
+		Log: s.dialLog(ask), Prefer: s.spots.recall(rt),
 	}
 	if parent, ok := rt.Parent(); ok {
 		cfg.ViaName = parent.Target().Name
@@ -189,6 +190,7 @@ func (s *Server) dial(ctx context.Context, rt route.Route, via hop.Opener, ask h
 		s.log.Warn("connection failed", "hop", rt.Target().Name, "err", err)
 		return nil, err
 	}
+	s.spots.keep(rt, conn.Spot())
 	s.track(rt, conn)
 	return conn, nil
 }

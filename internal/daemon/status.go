@@ -31,7 +31,7 @@ func describe(m pool.Status) api.Master {
 		Key: string(m.Key), Parent: string(m.Parent), Hop: m.Hop, User: m.User, Addr: m.Addr,
 		Route: m.Route, State: string(m.State), Since: m.Since, Held: []api.Holder{},
 		Idle: wholeSeconds(m.Idle), Expires: wholeSeconds(m.Expiry),
-		BytesIn: m.In, BytesOut: m.Out, Sibling: m.Sibling, SessionLimit: m.SessionLimit,
+		BytesIn: m.In, BytesOut: m.Out, Ways: m.Ways, Way: m.Way + 1, Sibling: m.Sibling, SessionLimit: m.SessionLimit,
 	}
 	for _, h := range m.Held {
 		d.Held = append(d.Held, api.Holder{Use: string(h.Use), What: h.What, PID: h.PID, Since: h.Since})
@@ -41,6 +41,7 @@ func describe(m pool.Status) api.Master {
 	}
 	if i := m.Info; i != nil {
 		d.Server, d.HostKey, d.Auth, d.Cipher, d.Kex = i.ServerVersion, i.HostKey, i.AuthMethod, i.Cipher, i.KeyExchange
+		d.Address, d.AlternateAddress, d.SeveralAddresses = i.Address, i.Alternate, i.Several
 	}
 	return d
 }

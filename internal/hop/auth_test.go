@@ -265,7 +265,7 @@ func TestRSAWithoutServerSigAlgs(t *testing.T) {
 	h := testHop(t, newServer(t, nil).addr)
 	h.Options.Auth.IdentityFiles = []string{path}
 	d := newDial(Config{Hop: h, Asker: answers()})
-	hs := &handshake{dial: d, ctx: context.Background()}
+	hs := &handshake{attempt: attempt{dial: d}, ctx: context.Background()}
 	a := newAuthenticator(hs.ctx, h, d.Asker, d.log, hs.openIdentities)
 	var written int64
 	a.written = func() int64 { return written }

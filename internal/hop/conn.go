@@ -41,6 +41,10 @@ type Conn struct {
 	idle        *idleWatch
 	mayOpen     func() error // nil for always
 	opened      time.Time
+	rtt         time.Duration // of connecting
+	spot        Spot
+	alternate   bool // it is at an AlternateAddress
+	several     bool // the hop has several addresses
 	tasks       sync.WaitGroup
 	updated     sync.Once // host keys are updated once
 	closing     chan struct{}
@@ -57,6 +61,7 @@ type Conn struct {
 func newConn(h *handshake, c ssh.Conn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) *Conn {
 	conn := &Conn{
 		Conn: c, hop: h.Hop, via: h.ViaName, wire: h.wire, log: h.log, opened: time.Now(), mayOpen: h.MayOpen,
+		rtt: h.rtt, spot: h.attempt.spot(), alternate: h.to.alternate, several: h.several,
 		closing: make(chan struct{}), ended: make(chan struct{}),
 		handlers: map[string]func(ssh.NewChannel){},
 	}
@@ -134,6 +139,12 @@ func (c *Conn) fail(reason error) {
 	c.Conn.Close()
 }
 
+// RTT is a round trip to the hop, as connecting took it; 0 if it is not known.
+func (c *Conn) RTT() time.Duration { return c.rtt }
+
+// Spot is where the hop was reached.
+func (c *Conn) Spot() Spot { return c.spot }
+
 // Hop is the endpoint this connection leads to.
 func (c *Conn) Hop() route.Hop { return c.hop }
 
@@ -142,6 +153,9 @@ func (c *Conn) Bytes() (in, out int64) { return c.wire.in.Load(), c.wire.out.Loa
 
 // Info describes a connection for people.
 type Info struct {
+	Address       string    `json:"address"`        // where it was reached, "" for a ProxyCommand
+	Alternate     bool      `json:"alternate"`      // that is an AlternateAddress
+	Several       bool      `json:"several"`        // the hop has more than one
 	ServerVersion string    `json:"server_version"` // identification string
 	HostKey       string    `json:"host_key"`       // fingerprint
 	AuthMethod    string    `json:"auth_method"`    // the one that succeeded
@@ -153,6 +167,7 @@ type Info struct {
 // Info describes the connection.
 func (c *Conn) Info() Info {
 	info := Info{
+		Address: c.spot.addr, Alternate: c.alternate, Several: c.several,
 		ServerVersion: Clean(string(c.ServerVersion())), HostKey: c.fingerprint,
 		AuthMethod: c.method, Opened: c.opened,
 	}

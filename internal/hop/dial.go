@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/internal/race"
 	"sallyport/internal/route"
 )
 
@@ -39,6 +40,10 @@ type Config struct {
 	// MayOpen, when set, is asked before a channel is opened on the connection
 	// that comes of it; its error is that of the opening.
 	MayOpen func() error
+	// Prefer is where the hop was reached the last time: it is tried first.
+	Prefer Spot
+	// Resolver is for names; nil is the system's.
+	Resolver *net.Resolver
 	// Trace hears of the steps; nil for nobody.
 	Trace Trace
 	// ReadOnly leaves everything as it is: no key is recorded in known_hosts
@@ -46,8 +51,9 @@ type Config struct {
 	ReadOnly bool
 }
 
-// Dial connects to a hop and authenticates. It ends when ctx does, and every
-// stage is bounded. A failure is an *Error.
+// Dial connects to a hop, at the first of its addresses that works, and
+// authenticates, at one of them only. It ends when ctx does, and every stage is
+// bounded. A failure is an *Error, of a *WaysError if several were tried.
 func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	d := newDial(cfg)
 	ctx = withTrace(ctx, cfg.Trace)
@@ -55,17 +61,14 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 		return nil, d.fail(StageKeyExchange, err)
 	}
 	start := time.Now()
-	nc, stage, err := d.connect(ctx)
+	ctx, stop := d.bounded(ctx)
+	defer stop()
+	conn, err := d.reach(ctx)
 	if err != nil {
-		return nil, d.fail(stage, err)
+		return nil, err
 	}
-	left := d.timeout() - time.Since(start)
-	conn, stage, err := d.handshake(ctx, nc, max(left, time.Second))
-	if err != nil {
-		nc.Close()
-		return nil, d.fail(stage, err)
-	}
-	d.log.Info("connected", "took", time.Since(start).Round(time.Millisecond))
+	d.pacer().Progress(race.HeadStart + d.patience(conn.rtt))
+	d.log.Info("connected", "addr", conn.spot.addr, "took", time.Since(start).Round(time.Millisecond))
 	return conn, nil
 }
 
@@ -138,43 +141,22 @@ func (d *dial) negotiable() error {
 	return nil
 }
 
-// connect makes the byte stream to the hop.
-func (d *dial) connect(ctx context.Context) (net.Conn, Stage, error) {
-	o := d.Hop.Options
-	switch {
-	case d.Via != nil:
-		d.log.Debug("opening a tunnel", "addr", d.Hop.Addr(), "via", d.ViaName)
-		emit(ctx, Event{What: Opening, Addr: d.Hop.Addr()})
-		conn, err := withTimeout(ctx, d.timeout(), StageOpen, func(ctx context.Context) (net.Conn, error) {
-			return dialTunnel(ctx, d.Via, o.HostName, o.Port)
-		})
-		emit(ctx, Event{What: Opened, Addr: d.Hop.Addr(), Err: err})
-		return conn, StageOpen, err
-	case o.Proxy.Command != "":
-		d.log.Debug("starting the ProxyCommand", "fdpass", o.Proxy.UseFdpass)
+// open makes the byte stream by a channel through the hop before or by the
+// ProxyCommand.
+func (a attempt) open(ctx context.Context) (net.Conn, Stage, error) {
+	if a.Via == nil {
+		a.log.Debug("starting the ProxyCommand", "fdpass", a.Hop.Options.Proxy.UseFdpass)
 		emit(ctx, Event{What: Commanding})
-		conn, err := d.proxy(ctx)
+		conn, err := a.proxy(ctx)
 		return conn, StageConnect, err
 	}
-	d.log.Debug("connecting", "addr", d.Hop.Addr())
-	return d.direct(ctx)
-}
-
-// direct connects by TCP, ConnectionAttempts times at most, a second apart as
-// ssh(1) does. Each attempt has the whole bound.
-func (d *dial) direct(ctx context.Context) (conn net.Conn, stage Stage, err error) {
-	o := d.Hop.Options
-	for attempt := 1; ; attempt++ {
-		stage = StageConnect
-		conn, err = withTimeout(ctx, d.timeout(), StageConnect, func(ctx context.Context) (conn net.Conn, err error) {
-			conn, stage, err = dialTCP(ctx, o.HostName, o.Port, o.Connect)
-			return conn, err
-		})
-		if err == nil || stage != StageConnect || attempt >= o.Connect.Attempts || !pauseFor(ctx, time.Second) {
-			return conn, stage, err
-		}
-		d.log.Debug("connecting again", "attempt", attempt+1, "err", err)
-	}
+	a.log.Debug("opening a tunnel", "addr", a.at, "via", a.ViaName)
+	emit(ctx, Event{What: Opening, Addr: a.at})
+	conn, err := withTimeout(ctx, a.timeout(), StageOpen, func(ctx context.Context) (net.Conn, error) {
+		return dialTunnel(ctx, a.Via, a.to.host, a.to.port)
+	})
+	emit(ctx, Event{What: Opened, Addr: a.at, Err: err})
+	return conn, StageOpen, err
 }
 
 // proxy starts the ProxyCommand; with ProxyUseFdpass it waits for the
@@ -191,14 +173,17 @@ func (d *dial) proxy(ctx context.Context) (net.Conn, error) {
 }
 
 // withTimeout bounds f, and words the bound's end as a TimeoutError.
-func withTimeout(ctx context.Context, limit time.Duration, stage Stage, f func(context.Context) (net.Conn, error)) (net.Conn, error) {
+func withTimeout[T any](ctx context.Context, limit time.Duration, stage Stage, f func(context.Context) (T, error)) (T, error) {
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	conn, err := f(bounded)
+	v, err := f(bounded)
 	// The dialer keeps the deadline by itself, a little before the context does.
 	late := bounded.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded)
-	if err != nil && late && ctx.Err() == nil {
-		return nil, &TimeoutError{After: limit.String(), Doing: silence[stage]}
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	} else if err != nil && late {
+		var none T
+		return none, &TimeoutError{After: roundly(limit).String(), Doing: silence[stage]}
 	}
-	return conn, err
+	return v, err
 }

@@ -277,48 +277,6 @@ func TestWatchdog(t *testing.T) {
 	})
 }
 
-func TestRace(t *testing.T) {
-	after := func(d time.Duration, err error) candidate {
-		return func(ctx context.Context) (net.Conn, error) {
-			select {
-			case <-time.After(d):
-				if err != nil {
-					return nil, err
-				}
-				ours, _ := net.Pipe()
-				return ours, nil
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			}
-		}
-	}
-	bad, worse := errors.New("bad"), errors.New("worse")
-	for _, test := range []struct {
-		name       string
-		candidates []candidate
-		took       time.Duration
-		err        string
-	}{
-		{"the first is preferred", []candidate{after(200*time.Millisecond, nil), after(0, nil)}, 200 * time.Millisecond, ""},
-		{"a slow one has a head start only", []candidate{after(time.Hour, nil), after(50*time.Millisecond, nil)}, 300 * time.Millisecond, ""},
-		{"the next at once after a failure", []candidate{after(10*time.Millisecond, bad), after(20*time.Millisecond, nil)}, 30 * time.Millisecond, ""},
-		{"all fail", []candidate{after(0, bad), after(0, worse)}, 0, "bad\nworse"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				start := time.Now()
-				conn, err := race(context.Background(), test.candidates)
-				if took := time.Since(start); took != test.took {
-					t.Errorf("took %v, want %v", took, test.took)
-				}
-				if (err == nil) != (test.err == "") || (err != nil && err.Error() != test.err) || (conn == nil) != (err != nil) {
-					t.Errorf("%v, %v", conn, err)
-				}
-			})
-		})
-	}
-}
-
 func TestClean(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain\ttext\n": "plain\ttext\n", "a\r\nb": "a\nb", "\x1b[31mred\x07": "[31mred", "ab\u202egnp": "abgnp",

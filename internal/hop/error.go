@@ -25,6 +25,7 @@ const (
 type Error struct {
 	Hop   string // alias
 	Addr  string // host:port, as resolved from the configuration
+	At    string // the one of several addresses, "" where Addr says it
 	Via   string // alias of the hop it was dialled through, "" for none
 	Stage Stage
 	Err   error
@@ -37,6 +38,9 @@ func (e *Error) Error() string {
 	if e.Addr != "" && e.Addr != e.Hop {
 		fmt.Fprintf(&b, " (%s)", e.Addr)
 	}
+	if e.At != "" && e.At != e.Addr {
+		b.WriteString(" at " + e.At)
+	}
 	if e.Via != "" {
 		b.WriteString(" via " + e.Via)
 	}
@@ -48,9 +52,20 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Final reports whether the failure must stop everything: another address or
 // another jump host must not be tried after it, since the hop was reached and
-// either is not whom we know or does not accept us.
+// either is not whom we know or does not accept us. A server that falls silent
+// while we log in has not decided; but a person is not asked twice.
 func (e *Error) Final() bool {
+	var late *TimeoutError
+	if e.Stage == StageAuthenticate && errors.As(e.Err, &late) {
+		return late.asked
+	}
 	return e.Stage == StageHostKey || e.Stage == StageAuthenticate
+}
+
+// Final reports whether err is an *Error that must stop everything.
+func Final(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Final()
 }
 
 // ErrTimeout is wrapped by errors of stages that took longer than their bound.
@@ -61,6 +76,8 @@ type TimeoutError struct {
 	After string // the bound, as a duration
 	Doing string // what was waited for
 	Note  string // what ssh(1) calls it, "" for nothing
+
+	asked bool // a person had answered something
 }
 
 func (e *TimeoutError) Error() string {

@@ -10,6 +10,7 @@ import (
 
 	"sallyport/internal/hostkey"
 	"sallyport/internal/identity"
+	"sallyport/internal/race"
 	"sallyport/internal/route"
 )
 
@@ -19,10 +20,10 @@ import (
 // Closing nc ends the library's handshake, but behind a hop that has fallen
 // silent the end of a tunnel is itself an answer to wait for: then the
 // handshake is left to end with that hop's connection.
-func (d *dial) handshake(ctx context.Context, nc net.Conn, limit time.Duration) (*Conn, Stage, error) {
+func (a attempt) handshake(ctx context.Context, nc net.Conn, limit time.Duration) (*Conn, Stage, error) {
 	expired := make(chan struct{})
 	dog := newWatchdog(func() { close(expired) })
-	h := &handshake{dial: d, ctx: ctx, dog: dog, wire: &wire{Conn: newJoiner(acknowledging(nc)), born: time.Now(), kex: &kexWatch{log: d.log}}}
+	h := &handshake{attempt: a, ctx: ctx, dog: dog, wire: &wire{Conn: newJoiner(acknowledging(nc)), born: time.Now(), kex: &kexWatch{log: a.log}}}
 	dog.enter(StageBanner, limit)
 	type result struct {
 		conn *Conn
@@ -40,7 +41,7 @@ func (d *dial) handshake(ctx context.Context, nc net.Conn, limit time.Duration) 
 		return r.conn, stage, h.explain(stage, r.err)
 	case <-expired:
 	case <-ctx.Done():
-		cause = ctx.Err()
+		cause = context.Cause(ctx)
 	}
 	stage, err := dog.stop()
 	if cause == nil {
@@ -60,12 +61,13 @@ func (d *dial) handshake(ctx context.Context, nc net.Conn, limit time.Duration) 
 
 // handshake is the library's handshake with our callbacks.
 type handshake struct {
-	*dial
+	attempt
 	ctx  context.Context
 	dog  *watchdog
 	wire *wire
 	ssh  bool // the server has identified itself; the reader's own
 	told bool // and its version was traced; the reader's own
+	come bool // it has said something; the reader's own
 
 	banners int // their bytes so far
 
@@ -108,9 +110,13 @@ func (h *handshake) config() (*ssh.ClientConfig, error) {
 		return nil, err
 	}
 	asker := watchedAsker{h.Asker, h.dog}
-	host := lookupHost(h.Hop, h.wire.RemoteAddr())
+	remote := h.wire.RemoteAddr()
+	if h.to.alternate {
+		remote = nil // no address that is filed for the host, or to be filed
+	}
+	host := lookupHost(h.Hop, remote)
 	store := newStore(o.HostKey, newKnownHostsCommand(h.Hop, host, h.Asker.Origin()))
-	h.keys = &keyChecker{ctx: h.ctx, hop: h.Hop, store: store, host: host, ask: asker, log: h.log, readOnly: h.ReadOnly}
+	h.keys = &keyChecker{ctx: h.ctx, hop: h.Hop, store: store, host: host, ask: asker, log: h.log, alternate: h.to.alternate, readOnly: h.ReadOnly}
 	h.auth = newAuthenticator(h.ctx, h.Hop, asker, h.log, h.openIdentities)
 	h.auth.written = h.wire.out.Load
 	h.dog.name(StageHostKey) // KnownHostsCommand runs, while the server may speak already
@@ -166,6 +172,9 @@ func (h *handshake) orderHostKeys(store *hostkey.Store, host hostkey.Host) ([]st
 func (h *handshake) checkHostKey(name string, remote net.Addr, key ssh.PublicKey) error {
 	first := h.keys.key == nil
 	if first {
+		if err := h.admit(); err != nil {
+			return err
+		}
 		h.dog.name(StageHostKey)
 		h.log.Debug("server host key", "type", key.Type(), "fingerprint", hostkey.Fingerprint(key, h.Hop.Options.HostKey.FingerprintHash))
 	}
@@ -181,6 +190,14 @@ func (h *handshake) checkHostKey(name string, remote net.Addr, key ssh.PublicKey
 	}
 	h.wire.kex.agreed()
 	return nil
+}
+
+// admit waits until this is the attempt that goes on: the server is there, and
+// has proved that the key it shows is its own.
+func (h *handshake) admit() error {
+	h.dog.pause()
+	defer h.dog.resume()
+	return h.pace.Admit(h.ctx)
 }
 
 func (h *handshake) banner(message string) error {
@@ -233,6 +250,10 @@ func implicit(mac string) string {
 // heard moves from waiting for the identification to the key exchange, and
 // renews the bound of an authentication.
 func (h *handshake) heard() {
+	if !h.come {
+		h.come = true
+		h.pace.Progress(race.HeadStart + h.patience(h.rtt))
+	}
 	if h.ssh = h.ssh || looksLikeSSH(h.wire.said()); h.ssh {
 		h.dog.heard()
 	}

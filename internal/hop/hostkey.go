@@ -64,7 +64,8 @@ type keyChecker struct {
 	ask   Asker
 	log   *slog.Logger
 
-	readOnly bool // nothing is recorded
+	alternate bool // it is met at an AlternateAddress
+	readOnly  bool // nothing is recorded
 
 	err     error         // why it was not accepted
 	key     ssh.PublicKey // the accepted key
@@ -116,7 +117,7 @@ func (c *keyChecker) decide(remote net.Addr, key ssh.PublicKey) error {
 		}
 		return errors.New("the server changed its host key within the connection")
 	}
-	if tcp, ok := remote.(*net.TCPAddr); ok && o.NoHostAuthenticationForLocalhost && o.Alias == "" && tcp.IP.IsLoopback() {
+	if tcp, ok := remote.(*net.TCPAddr); ok && o.NoHostAuthenticationForLocalhost && o.Alias == "" && tcp.IP.IsLoopback() && !c.alternate {
 		c.log.Debug("forcing accepting of host key for loopback/localhost")
 		return nil
 	}

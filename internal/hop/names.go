@@ -14,8 +14,8 @@ import (
 // (nsswitch.conf(5): mDNS, a directory, the machine's own name), which getent(1)
 // knows. The program is built without C, so that it starts quickly and runs with
 // any C library.
-func lookup(ctx context.Context, network, host string) ([]netip.Addr, error) {
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, network, host)
+func lookup(ctx context.Context, resolver *net.Resolver, network, host string) ([]netip.Addr, error) {
+	addrs, err := resolver.LookupNetIP(ctx, network, host)
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
 		if others := getent(ctx, network, host); len(others) > 0 {
 			return others, nil

@@ -3,6 +3,7 @@ package hop
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -26,7 +27,7 @@ func TestNamesOfTheSystem(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-	addrs, err := lookup(context.Background(), "ip4", "printer.invalid")
+	addrs, err := lookup(context.Background(), net.DefaultResolver, "ip4", "printer.invalid")
 	if err != nil || fmt.Sprint(addrs) != "[192.0.2.7]" {
 		t.Errorf("%v, %v", addrs, err)
 	}

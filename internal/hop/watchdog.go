@@ -21,6 +21,7 @@ type watchdog struct {
 	paused  int
 	limit   time.Duration
 	stage   Stage
+	asked   bool // a person was
 	expired bool
 	stopped bool
 }
@@ -100,6 +101,13 @@ func (w *watchdog) pause() {
 	w.paused++
 }
 
+// asks notes that a person is asked.
+func (w *watchdog) asks() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked = true
+}
+
 func (w *watchdog) resume() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -118,7 +126,7 @@ func (w *watchdog) stop() (Stage, error) {
 		w.timer.Stop()
 	}
 	if w.expired {
-		return w.stage, &TimeoutError{After: w.limit.String(), Doing: silence[w.stage]}
+		return w.stage, &TimeoutError{After: roundly(w.limit).String(), Doing: silence[w.stage], asked: w.asked}
 	}
 	return w.stage, nil
 }
@@ -144,5 +152,6 @@ type watchedAsker struct {
 func (a watchedAsker) Ask(ctx context.Context, q Question) (string, error) {
 	a.dog.pause()
 	defer a.dog.resume()
+	a.dog.asks()
 	return a.Asker.Ask(ctx, q)
 }

@@ -85,7 +85,10 @@ func exportHost(ctx context.Context, res route.Resolver, h Host) (exported, erro
 	o := rt.Target().Options
 	e := exported{
 		Name: h.Name, HostName: h.HostName, Port: h.Port, User: h.User, Command: h.Command,
-		Jump: orEmpty(h.Jumps), Alternates: orEmpty(o.Connect.Alternates), Tags: orEmpty(h.Tags), Identities: []string{},
+		Jump: orEmpty(h.Jumps), Alternates: []string{}, Tags: orEmpty(h.Tags), Identities: []string{},
+	}
+	for _, a := range o.Connect.Alternates {
+		e.Alternates = append(e.Alternates, a.String())
 	}
 	if o.Auth.IdentityFilesSet {
 		e.Identities = orEmpty(o.Auth.IdentityFiles)

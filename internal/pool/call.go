@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"sallyport/internal/hop"
 )
@@ -17,8 +18,9 @@ type call struct {
 	// state: guarded by mu
 	mu        sync.Mutex
 	waiters   []*waiter
-	abandoned bool // the last waiter left: the dial is ending
-	asked     bool // somebody was asked something
+	joined    chan struct{} // closed when another one has joined, anew after that
+	abandoned bool          // the last waiter left: the dial is ending
+	asked     bool          // somebody was asked something
 }
 
 type waiter struct {
@@ -36,6 +38,10 @@ func (c *call) join(ctx context.Context, ask hop.Asker) (leave func()) {
 		return nil
 	}
 	c.waiters = append(c.waiters, w)
+	if c.joined != nil {
+		close(c.joined)
+		c.joined = nil
+	}
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -114,6 +120,66 @@ func (c *call) Tell(n hop.Notice) {
 			w.ask.Tell(n)
 		}
 	}
+}
+
+// Progress is hop.Pacer's.
+func (c *call) Progress(patience time.Duration) {
+	waiters, _ := c.present()
+	for _, w := range waiters {
+		if pacer, ok := w.ask.(hop.Pacer); ok {
+			pacer.Progress(patience)
+		}
+	}
+}
+
+// Admit is hop.Pacer's: the dial goes on when one of those who wait for it lets
+// it.
+func (c *call) Admit(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel()
+	admitted := make(chan struct{}, 1)
+	asked := map[*waiter]bool{}
+	for {
+		waiters, joined := c.present()
+		for _, w := range waiters {
+			pacer, ok := w.ask.(hop.Pacer)
+			if !ok {
+				return nil
+			}
+			if asked[w] {
+				continue
+			}
+			asked[w] = true
+			asking.Go(func() {
+				if pacer.Admit(ctx) == nil {
+					select {
+					case admitted <- struct{}{}:
+					default:
+					}
+				}
+			})
+		}
+		select {
+		case <-admitted:
+			return nil
+		case <-joined:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// present lists the waiters, and tells by closing the channel when there are
+// more.
+func (c *call) present() ([]*waiter, <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.joined == nil {
+		c.joined = make(chan struct{})
+	}
+	return append([]*waiter(nil), c.waiters...), c.joined
 }
 
 // Origin is hop.Asker's: the first waiter's.

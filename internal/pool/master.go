@@ -39,7 +39,6 @@ type Master struct {
 	// config: not changed after start
 	pool   *Pool
 	key    route.Key
-	route  route.Route
 	origin hop.Origin // of whoever asked for it first
 	call   *call
 	ready  chan struct{} // closed when the dial has ended
@@ -50,6 +49,8 @@ type Master struct {
 
 	// state: guarded by pool.mu
 	state  State
+	route  route.Route // not changed once it is up: its hops are the way that led there
+	way    int         // which of the route's ways that is
 	conn   Conn
 	err    error // why the dial failed
 	leases map[*Lease]struct{}

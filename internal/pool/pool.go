@@ -55,6 +55,7 @@ type Pool struct {
 	masters map[route.Key]*Master // dialling, up and suspect
 	all     map[*Master]struct{}  // and silent or draining
 	jumps   jumpWatch
+	memory  memory
 	keepers map[route.Key]map[*Keeper]struct{}
 }
 
@@ -200,11 +201,12 @@ func (p *Pool) start(key route.Key, rt route.Route, origin hop.Origin) (m *Maste
 // back.
 func (p *Pool) run(ctx context.Context, m *Master) {
 	defer m.call.cancel()
-	conn, parent, err := p.dial(ctx, m)
-	if parent != nil {
-		defer parent.Release()
+	r, err := p.dial(ctx, m)
+	conn := r.conn
+	if r.parent != nil {
+		defer r.parent.Release()
 	}
-	if !p.dialled(m, conn, err) {
+	if !p.dialled(m, r, err) {
 		if conn != nil {
 			conn.Close()
 			conn.Wait()
@@ -215,72 +217,6 @@ func (p *Pool) run(ctx context.Context, m *Master) {
 	err = conn.Wait()
 	p.config.Log.Info("master closed", "hop", m.route.Target().Name, "err", err)
 	p.remove(m)
-}
-
-// dial gets the parent's master and dials through it. When that falls silent or
-// is lost meanwhile, it goes on over a new one.
-func (p *Pool) dial(ctx context.Context, m *Master) (Conn, *Lease, error) {
-	parentRoute, ok := m.route.Parent()
-	if !ok {
-		conn, err := p.dialThrough(ctx, m, nil)
-		return conn, nil, err
-	}
-	for tries := 0; ; tries++ {
-		holder := Holder{Use: UseHop, What: m.route.Target().Name}
-		parent, err := p.Get(ctx, parentRoute, holder, m.call)
-		if err != nil {
-			return nil, nil, err
-		}
-		p.mu.Lock()
-		m.parent = parent
-		p.mu.Unlock()
-		conn, err := p.dialThrough(ctx, m, parent)
-		if err == nil || tries == maxTries || ctx.Err() != nil || !(errors.Is(err, errSilentParent) || parent.lost()) {
-			return conn, parent, err
-		}
-		parent.Release()
-	}
-}
-
-// maxTries is how many connections may be lost under one dial before it is
-// given up.
-const maxTries = 2
-
-// lost reports whether the master's connection has ended, and not on purpose.
-func (l *Lease) lost() bool { return l.Failure() != nil && !l.dropped() }
-
-// errSilentParent says that the connection that was dialled through does not
-// answer any more.
-var errSilentParent = errors.New("the hop before does not answer")
-
-// dialThrough dials, in its turn, through a lease on the parent or directly.
-func (p *Pool) dialThrough(ctx context.Context, m *Master, parent *Lease) (Conn, error) {
-	leave, err := p.dials.enter(ctx, m.route)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	if parent == nil {
-		return p.config.Dial(ctx, m.route, nil, m.call)
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	silent := parent.Silent()
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		select {
-		case <-silent:
-			cancel(errSilentParent)
-		case <-ctx.Done():
-		}
-	}()
-	conn, err := p.config.Dial(ctx, m.route, parent.Conn(), m.call)
-	cancel(nil)
-	<-watched
-	if err != nil && errors.Is(context.Cause(ctx), errSilentParent) {
-		return nil, errSilentParent
-	}
-	return conn, err
 }
 
 func (p *Pool) parentOf(m *Master) *Lease {
@@ -324,7 +260,7 @@ func (p *Pool) Join(ctx context.Context, key route.Key, h Holder) (*Lease, error
 }
 
 // dialled publishes the outcome of a dial; false when the master is not up.
-func (p *Pool) dialled(m *Master, conn Conn, err error) bool {
+func (p *Pool) dialled(m *Master, r reached, err error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer close(m.ready)
@@ -341,11 +277,12 @@ func (p *Pool) dialled(m *Master, conn Conn, err error) bool {
 		m.become(Closed)
 		return false
 	}
-	m.conn = conn
+	m.conn, m.parent, m.route, m.way = r.conn, r.parent, r.route, r.way
+	p.memory.keep(m.key, r.route)
 	m.become(Up)
 	m.began, m.since = p.config.Now(), time.Now()
 	m.idle = m.began
-	conn.OnQuiet(func() {
+	m.conn.OnQuiet(func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.suspicious(m, 0)

@@ -20,6 +20,8 @@ type Status struct {
 	User         string
 	Addr         string
 	Route        []string
+	Ways         int // how many ways in there are
+	Way          int // the one in use, in the order of the configuration, from 0
 	State        State
 	Since        time.Time
 	Held         []Holder       // oldest first
@@ -62,7 +64,7 @@ func (m *Master) status(now time.Duration) Status {
 	s := Status{
 		Key: m.key, Hop: target.Name, User: target.Options.User, Addr: target.Addr(),
 		State: m.state, Since: m.since, Held: []Holder{},
-		Sibling: m.key != m.route.Key(), SessionLimit: m.seats.learned(),
+		Ways: m.route.Ways(), Way: m.way, Sibling: m.key != m.route.Key(), SessionLimit: m.seats.learned(),
 	}
 	if parent, ok := m.route.Parent(); ok {
 		s.Parent = parent.Key()

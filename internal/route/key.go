@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 
 	"sallyport/internal/sshconfig"
 )
@@ -15,17 +16,25 @@ type Key string
 // identity is what makes two hops different connections: where it goes, how
 // it gets there, whom we take it to be, and what we prove ourselves with.
 // Timeouts, keepalives, sessions and forwards do not: they shape use, not
-// the connection.
+// the connection. Of several ways it does not matter which is tried first, or
+// which one led there.
 type identity struct {
 	User, HostName string
 	Port           int
-	ProxyCommand   string
-	AddressFamily  string
-	BindAddress    string
-	BindInterface  string
+	Alternates     []sshconfig.Address
 	Transport      sshconfig.Transport
 	HostKey        trust
 	Auth           authIdentity
+	Ways           []string // digests of a local or of another identity, sorted
+}
+
+// local is a way from here: only then the address on this side, and the
+// command, count.
+type local struct {
+	ProxyCommand  string
+	AddressFamily string
+	BindAddress   string
+	BindInterface string
 }
 
 // trust is whom we take the hop to be. How a new key is met does not matter
@@ -55,25 +64,41 @@ type authIdentity struct {
 	KbdInteractive   bool
 }
 
-// Key is computed from every hop, in order.
-func (r Route) Key() Key {
-	ids := make([]identity, len(r.Hops))
-	for i, h := range r.Hops {
-		ids[i] = identify(h.Options, i == 0)
+// Key is computed from every hop, in order, and all their ways.
+func (r Route) Key() Key { return Key(r.digest()) }
+
+func (r Route) digest() string {
+	target := r.Target()
+	id := identify(target.Options)
+	ways := append([]Way{{Hops: r.Hops[:len(r.Hops)-1], Command: target.Options.Proxy.Command}}, target.Ways...)
+	for _, w := range ways {
+		id.Ways = append(id.Ways, w.digest(target.Options.Connect))
 	}
-	encoded, err := json.Marshal(ids)
+	slices.Sort(id.Ways)
+	return digest(id)
+}
+
+// digest identifies a way; o is of the hop that it leads to.
+func (w Way) digest(o sshconfig.Connect) string {
+	if len(w.Hops) > 0 {
+		return Route{Hops: w.Hops}.digest()
+	}
+	return digest(local{w.Command, o.AddressFamily, o.BindAddress, o.BindInterface})
+}
+
+func digest(v any) string {
+	encoded, err := json.Marshal(v)
 	if err != nil {
 		panic("route: options are not plain data: " + err.Error())
 	}
 	sum := sha256.Sum256(encoded)
-	return Key(base64.RawURLEncoding.EncodeToString(sum[:15]))
+	return base64.RawURLEncoding.EncodeToString(sum[:15])
 }
 
-// identify picks what identifies one hop. Only the first hop is dialled from
-// here, so only its local address and command count.
-func identify(o sshconfig.Options, first bool) identity {
+// identify picks what identifies one hop, but for its ways.
+func identify(o sshconfig.Options) identity {
 	id := identity{
-		User: o.User, HostName: o.HostName, Port: o.Port,
+		User: o.User, HostName: o.HostName, Port: o.Port, Alternates: o.Connect.Alternates,
 		Transport: o.Transport, HostKey: trustOf(o.HostKey),
 		Auth: authIdentity{
 			IdentityFiles: o.Auth.IdentityFiles, CertificateFiles: o.Auth.CertificateFiles,
@@ -84,11 +109,6 @@ func identify(o sshconfig.Options, first bool) identity {
 	}
 	if o.Auth.AgentSet {
 		id.Auth.Agent = o.Auth.Agent
-	}
-	if first {
-		id.ProxyCommand = o.Proxy.Command
-		id.AddressFamily = o.Connect.AddressFamily
-		id.BindAddress, id.BindInterface = o.Connect.BindAddress, o.Connect.BindInterface
 	}
 	return id
 }

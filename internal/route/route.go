@@ -2,6 +2,7 @@ package route
 
 import (
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,6 +16,16 @@ type Hop struct {
 	Name string
 	// Options are the hop's own, resolved for Name.
 	Options sshconfig.Options
+	// Ways are the other ways in than by the hops before it, in the order in
+	// which they are to be tried.
+	Ways []Way `json:",omitempty"`
+}
+
+// Way is how a hop is reached: through Hops or, if there are none, from here,
+// by ProxyCommand if Command is set.
+type Way struct {
+	Hops    []Hop  `json:",omitempty"`
+	Command string `json:",omitempty"`
 }
 
 // Addr is the hop's HostName and port as "host:port" or "[v6]:port".
@@ -40,7 +51,8 @@ func (h Hop) String() string {
 }
 
 // Route is the hops in order; the last is the target. A Route has at least
-// one hop.
+// one hop. Where a hop has other ways in, the hops before it are the one that
+// is tried first, or the one that led there.
 type Route struct {
 	Hops []Hop
 }
@@ -54,6 +66,48 @@ func (r Route) Parent() (Route, bool) {
 		return Route{}, false
 	}
 	return Route{Hops: r.Hops[:len(r.Hops)-1]}, true
+}
+
+// Ways is in how many ways the target can be reached, at least 1.
+func (r Route) Ways() int { return 1 + len(r.Target().Ways) }
+
+// Along is the same route, with the target's n-th way as the one that its hops
+// show. Its key is the same. Along(0) is the route itself.
+func (r Route) Along(n int) Route {
+	if n == 0 {
+		return r
+	}
+	target := r.Target()
+	before := Way{Hops: r.Hops[:len(r.Hops)-1], Command: target.Options.Proxy.Command}
+	way := target.Ways[n-1]
+	target.Ways = slices.Concat([]Way{before}, target.Ways[:n-1], target.Ways[n:])
+	target.Options.Proxy.Command = way.Command
+	return Route{Hops: slices.Concat(way.Hops, []Hop{target})}
+}
+
+// Each calls f with every hop, those of other ways too, for changing it. Only
+// the last call is for the target.
+func (r Route) Each(f func(*Hop)) {
+	for i := range r.Hops {
+		for _, w := range r.Hops[i].Ways {
+			Route{Hops: w.Hops}.Each(f)
+		}
+		f(&r.Hops[i])
+	}
+}
+
+// EachFirst calls f with every hop that may be dialled from here.
+func (r Route) EachFirst(f func(*Hop)) {
+	for i := range r.Hops {
+		first := i == 0
+		for _, w := range r.Hops[i].Ways {
+			first = first || len(w.Hops) == 0
+			Route{Hops: w.Hops}.EachFirst(f)
+		}
+		if first {
+			f(&r.Hops[i])
+		}
+	}
 }
 
 // String draws the route: "jump1 → jump2 → target".

@@ -1,6 +1,8 @@
 package sshconfig
 
 import (
+	"net"
+	"strconv"
 	"time"
 )
 
@@ -71,11 +73,24 @@ type Connect struct {
 	ServerAliveInterval time.Duration
 	ServerAliveCountMax int
 	ServerAliveSet      bool
-	// Alternates are our AlternateAddress values, "host" or "host:port" or
-	// "[v6]:port", in order.
-	Alternates []string
+	// Alternates are our AlternateAddress values, in order.
+	Alternates []Address
 	// AlternatePolicy is "race" (default) or "order".
 	AlternatePolicy string
+}
+
+// Address is another address of a host.
+type Address struct {
+	Host string
+	Port int // 0 for the host's
+}
+
+// String is the address as it is configured.
+func (a Address) String() string {
+	if a.Port == 0 {
+		return a.Host
+	}
+	return net.JoinHostPort(a.Host, strconv.Itoa(a.Port))
 }
 
 // Transport is what is negotiated in the key exchange. The lists are fully

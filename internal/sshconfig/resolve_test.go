@@ -154,7 +154,7 @@ func TestOptionsAreTyped(t *testing.T) {
 		{"ChannelTimeout", r.Session.ChannelTimeout, ChannelTimeouts{{"session", 5 * time.Minute}}},
 		{"VersionAddendum", r.Transport.VersionAddendum, "hello world"},
 		{"LocalCommand", r.Session.LocalCommand, "echo NONE box.example.org"},
-		{"AlternateAddress", r.Connect.Alternates, []string{"10.0.0.1", "[::1]:2222"}},
+		{"AlternateAddress", r.Connect.Alternates, []Address{{Host: "10.0.0.1"}, {Host: "::1", Port: 2222}}},
 		{"AlternateProxyJump", r.Proxy.Alternates, []string{"gw2,gw3", "none"}},
 		{"AlternatePolicy", r.Connect.AlternatePolicy, "order"},
 		{"IPQoS", []int{r.Connect.IPQoSInteractive, r.Connect.IPQoSBulk}, []int{-1, 0xb8}},

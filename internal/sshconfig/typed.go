@@ -49,13 +49,25 @@ func (f *final) connectOptions() Connect {
 		ServerAliveInterval: f.seconds(kwServerAliveInterval),
 		ServerAliveCountMax: int(f.num[kwServerAliveCountMax]),
 		ServerAliveSet:      f.vals[kwServerAliveInterval].set,
-		Alternates:          f.vals[kwAlternateAddress].list,
+		Alternates:          f.alternates(),
 		AlternatePolicy:     "race",
 	}
 	if s := f.str[kwAlternatePolicy]; s != "" {
 		c.AlternatePolicy = s
 	}
 	return c
+}
+
+// alternates are the values of AlternateAddress, which were checked when they
+// were read.
+func (f *final) alternates() []Address {
+	var all []Address
+	for _, s := range f.vals[kwAlternateAddress].list {
+		if j, ok := parseUserHostPort(s, f.env); ok {
+			all = append(all, Address{Host: j.host, Port: max(j.port, 0)})
+		}
+	}
+	return all
 }
 
 func (f *final) transportOptions() Transport {
