@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -105,7 +106,7 @@ func (l *logView) shown() []api.Record {
 	}
 	var some []api.Record
 	for _, r := range l.records {
-		if r.Level != "DEBUG" {
+		if !strings.HasPrefix(r.Level, "DEBUG") {
 			some = append(some, r)
 		}
 	}
@@ -152,7 +153,9 @@ func (m *model) logRow(r api.Record, selected bool, width int) string {
 	for _, key := range sortedKeys(r.Attrs) {
 		text += " " + m.style.faint.Render(clean(key)+"=") + clean(r.Attrs[key])
 	}
-	level := fit(clean(r.Level), 5)
+	name, _, _ := strings.Cut(r.Level, "+")
+	name, _, _ = strings.Cut(name, "-")
+	level := fit(clean(name), 5)
 	switch r.Level {
 	case "WARN":
 		level = m.style.warn.Render(level)
