@@ -50,6 +50,8 @@ type Request struct {
 	// Watch is check's: the round trip does not count as use, so whoever only
 	// looks on keeps no connection alive.
 	Watch bool `json:"watch,omitempty"`
+	// Pin is up's: keep it up until it is taken down.
+	Pin bool `json:"pin,omitempty"`
 	// Passphrase is lock's: ask for one, which unlock will ask for.
 	Passphrase bool `json:"passphrase,omitempty"`
 	// Env and Dir are the asking process's environment and working directory.
@@ -123,6 +125,8 @@ type Status struct {
 	Since   time.Time `json:"since"`
 	Socket  string    `json:"socket"`
 	Masters []Master  `json:"masters"` // parents before children
+	// Kept are the hosts whose connection is kept up.
+	Kept []Kept `json:"kept,omitempty"`
 	// Locked is set while nothing new is allowed.
 	Locked *Locked `json:"locked,omitempty"`
 	// Goroutines is how many the daemon runs, to look for what it leaves behind.
@@ -130,6 +134,15 @@ type Status struct {
 	// Pinned are the forwards that belong to the daemon, those of live
 	// connections included.
 	Pinned []Forward `json:"pinned_forwards,omitempty"`
+}
+
+// Kept is a connection that is kept up.
+type Kept struct {
+	Host string `json:"host"`
+	Key  string `json:"key"`
+	// State is "up", "dialling", "waiting", "refused" or "idle".
+	State     string `json:"state"`
+	LastError string `json:"last_error,omitempty"`
 }
 
 // Locked describes a daemon that refuses what is new.

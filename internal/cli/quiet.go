@@ -59,7 +59,7 @@ func (v *verbCommand) quietUp(ctx context.Context) error {
 // quietly brings a route up and reports whether ssh can ride on it now. who
 // may be nil, to ask nobody.
 func (v *verbCommand) quietly(ctx context.Context, rt route.Route, who api.Person) bool {
-	result, err := v.ask(ctx, api.OpUp, rt, who)
+	result, err := v.ask(ctx, api.OpUp, rt, who, false)
 	v.voice.setLevel(levelFatal - 1)
 	if err != nil || !answers(ctx, result.Control) {
 		return false

@@ -52,6 +52,14 @@ func (v *verbCommand) printStatus(s *api.Status) {
 		fmt.Fprintln(v.Stdout, "nothing is connected")
 	}
 	v.printTree(s.Masters, "", "", true)
+	for _, k := range s.Kept {
+		if k.State != "up" {
+			fmt.Fprintf(v.Stdout, "%s, pinned: %s\n", k.Host, k.State)
+			if k.LastError != "" {
+				fmt.Fprintf(v.Stdout, "    %s\n", visible(k.LastError))
+			}
+		}
+	}
 	v.printWaiting(s)
 }
 

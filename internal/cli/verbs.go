@@ -115,10 +115,10 @@ func (v *verbCommand) completeHosts(_ *cobra.Command, _ []string, word string) (
 }
 
 func (v *verbCommand) up() *cobra.Command {
-	quiet := false
+	quiet, pin := false, false
 	cmd := &cobra.Command{
 		Use: "up HOST…", Short: "bring up the connections to hosts and keep them",
-		Example:           "  sally up web1 web2      both, at once; shared jump hosts are asked once",
+		Example:           "  sally up web1 web2      both, at once; shared jump hosts are asked once\n  sally up --pin web1     and make it again by itself when it is lost",
 		ValidArgsFunction: v.completeHosts,
 		RunE: func(cmd *cobra.Command, hosts []string) error {
 			if quiet {
@@ -134,15 +134,16 @@ func (v *verbCommand) up() *cobra.Command {
 			if err := v.tellGaps(heard, false); err != nil {
 				return v.failed(err)
 			}
-			return v.failed(v.upAll(cmd.Context(), routes))
+			return v.failed(v.upAll(cmd.Context(), routes, pin))
 		},
 	}
+	cmd.Flags().BoolVar(&pin, "pin", false, "keep them up until down: made again when lost, without asking anybody")
 	cmd.Flags().BoolVar(&quiet, "quiet", false, "serve the Match exec that setup writes: bring up what the calling ssh wants")
 	return v.shaping(cmd)
 }
 
 // upAll brings the routes up at once and reports each as it gets there.
-func (v *verbCommand) upAll(ctx context.Context, routes []route.Route) error {
+func (v *verbCommand) upAll(ctx context.Context, routes []route.Route, pin bool) error {
 	who := v.newPerson()
 	var mu sync.Mutex
 	var failures []error
@@ -150,7 +151,7 @@ func (v *verbCommand) upAll(ctx context.Context, routes []route.Route) error {
 	for _, rt := range routes {
 		tasks.Go(func() {
 			start := time.Now()
-			result, err := v.ask(ctx, api.OpUp, rt, who)
+			result, err := v.ask(ctx, api.OpUp, rt, who, pin)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -176,7 +177,7 @@ func (v *verbCommand) upAll(ctx context.Context, routes []route.Route) error {
 }
 
 // ask makes a request about a route, starting the daemon if need be.
-func (v *verbCommand) ask(ctx context.Context, op api.Op, rt route.Route, who api.Person) (*api.Result, error) {
+func (v *verbCommand) ask(ctx context.Context, op api.Op, rt route.Route, who api.Person, pin bool) (*api.Result, error) {
 	conn, err := v.needDaemon(ctx)
 	if err != nil {
 		return nil, err
@@ -186,7 +187,7 @@ func (v *verbCommand) ask(ctx context.Context, op api.Op, rt route.Route, who ap
 	if err != nil {
 		return nil, err
 	}
-	r.Debug = v.verbose
+	r.Debug, r.Pin = v.verbose, pin
 	v.voice.setLevel(levelInfo + v.verboseLevel())
 	return api.Do(ctx, conn, r, who)
 }

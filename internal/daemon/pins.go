@@ -53,6 +53,9 @@ const maxPins = 1000
 // ForwardAdd is api.Handler's. Whatever can be found wrong without the network
 // is found before anything is dialled.
 func (c client) ForwardAdd(ctx context.Context, r *api.Request, ask *api.Asker) (*api.Result, error) {
+	if err := c.padlock.check(); err != nil {
+		return nil, apiError(err)
+	}
 	rt, err := requestRoute(r)
 	if err != nil {
 		return nil, err

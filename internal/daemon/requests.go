@@ -112,6 +112,9 @@ func (c client) Up(ctx context.Context, r *api.Request, ask *api.Asker) (*api.Re
 	}
 	defer lease.Release()
 	tellReuse(lease, before, asker{ask, r})
+	if r.Pin {
+		c.keep(rt, hop.Origin{Env: r.Env, Dir: r.Dir})
+	}
 	return &api.Result{
 		Key: string(lease.Key()), Fresh: lease.Since().After(before), Control: c.offerControl(lease, rt),
 	}, nil
@@ -187,6 +190,7 @@ func (a *attachment) Close() { a.master.leave() }
 // Down is api.Handler's.
 func (c client) Down(_ context.Context, r *api.Request) (*api.Result, error) {
 	result := &api.Result{}
+	pinned := c.letGo(route.Key(r.Key), r.All)
 	if r.Drain {
 		lease, err := c.pool.Find(route.Key(r.Key), pool.Holder{Use: pool.UseRequest, What: "down"})
 		if err != nil {
@@ -201,6 +205,11 @@ func (c client) Down(_ context.Context, r *api.Request) (*api.Result, error) {
 	for _, m := range slices.Backward(c.pool.Snapshot()) {
 		if (r.All || string(m.Key) == r.Key) && c.pool.Down(m.Key) {
 			result.Closed = append(result.Closed, m.Hop)
+		}
+	}
+	for _, name := range pinned { // its connection may have been lost
+		if !slices.Contains(result.Closed, name) {
+			result.Closed = append(result.Closed, name)
 		}
 	}
 	if len(result.Closed) == 0 && !r.All {

@@ -67,6 +67,7 @@ type Server struct {
 	since  time.Time
 
 	padlock  *padlock
+	kept     keptMasters
 	sessions *sessionTable
 	quit     chan struct{} // closed when a client asked for the end
 	quitOnce sync.Once
@@ -86,7 +87,7 @@ type Server struct {
 
 // New makes a server without connections.
 func New(c Config) *Server {
-	s := &Server{config: c, since: time.Now(), quit: make(chan struct{}), sessions: newSessionTable(), padlock: newPadlock(),
+	s := &Server{config: c, since: time.Now(), quit: make(chan struct{}), sessions: newSessionTable(), padlock: newPadlock(), kept: keptMasters{byKey: map[route.Key]*keptMaster{}},
 		lives: map[pool.Conn]*live{}, changed: make(chan struct{}), controls: controls{byPath: map[string]*control{}}}
 	s.book = newLogbook(c.LogFile)
 	s.log = slog.New(logHandler{book: s.book})
@@ -110,7 +111,7 @@ func (s *Server) Close() {
 }
 
 // busy reports whether there is a reason to stay.
-func (s *Server) busy() bool { return s.padlock.check() != nil || !s.pool.Idle() || s.pins.some() }
+func (s *Server) busy() bool { return s.padlock.check() != nil || len(s.keptList()) > 0 || !s.pool.Idle() || s.pins.some() }
 
 // Quit is closed when a client asked the daemon to end.
 func (s *Server) Quit() <-chan struct{} { return s.quit }

@@ -14,7 +14,7 @@ import (
 func (c client) Status(context.Context, *api.Request) (*api.Result, error) {
 	status := &api.Status{
 		PID: os.Getpid(), Version: c.config.Version, Since: c.since,
-		Socket: c.config.Socket, Masters: []api.Master{}, Goroutines: runtime.NumGoroutine(), Locked: c.padlock.status(),
+		Socket: c.config.Socket, Masters: []api.Master{}, Goroutines: runtime.NumGoroutine(), Locked: c.padlock.status(), Kept: c.keptList(),
 	}
 	for _, m := range c.pool.Snapshot() {
 		d := describe(m)
