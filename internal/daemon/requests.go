@@ -108,6 +108,9 @@ func (c client) Up(ctx context.Context, r *api.Request, ask *api.Asker) (*api.Re
 	before := time.Now()
 	lease, err := c.pool.Get(ctx, rt, pool.Holder{Use: pool.UseRequest, What: "up"}, asker{ask, r})
 	if err != nil {
+		if c.ctx.Err() != nil {
+			err = errEnding
+		}
 		return nil, apiError(err)
 	}
 	defer lease.Release()
@@ -153,6 +156,9 @@ func (c client) Attach(ctx context.Context, r *api.Request, ask *api.Asker) (api
 	before := time.Now()
 	lease, err := c.pool.Get(ctx, rt, pool.Holder{Use: useOf(r), What: r.What, PID: c.peer.PID}, asker{ask, r})
 	if err != nil {
+		if c.ctx.Err() != nil {
+			err = errEnding
+		}
 		return nil, apiError(err)
 	}
 	tellReuse(lease, before, asker{ask, r})

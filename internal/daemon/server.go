@@ -111,7 +111,9 @@ func (s *Server) Close() {
 }
 
 // busy reports whether there is a reason to stay.
-func (s *Server) busy() bool { return s.padlock.check() != nil || len(s.keptList()) > 0 || !s.pool.Idle() || s.pins.some() }
+func (s *Server) busy() bool {
+	return s.padlock.check() != nil || len(s.keptList()) > 0 || !s.pool.Idle() || s.pins.some()
+}
 
 // Quit is closed when a client asked the daemon to end.
 func (s *Server) Quit() <-chan struct{} { return s.quit }

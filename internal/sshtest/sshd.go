@@ -15,7 +15,7 @@ import (
 )
 
 // killWithin is how long a host's processes may take to go when killed.
-const killWithin = 10 * time.Second
+const killWithin = time.Minute
 
 // SetExtra replaces HostConfig.ExtraConfig, for the connections to come.
 func (h *Host) SetExtra(lines ...string) {
