@@ -243,6 +243,15 @@ func TestSSHForwardFailures(t *testing.T) {
 				t.Errorf("%s, ExitOnForwardFailure: %+v", flag, r)
 			}
 		}
+		if c.ours() { // what cannot listen here is told before anything is dialled
+			long := "/" + strings.Repeat("x", 200)
+			for listen, reason := range map[string]string{taken: "address already in use", "192.0.2.1:7": "cannot assign", long: "Bad local forwarding specification"} {
+				r := c.run("-o", "ExitOnForwardFailure=yes", "-p", "1", "-L", listen+":127.0.0.1:1", "jump", "true")
+				if r.code != 255 || !strings.Contains(r.err, reason) || strings.Contains(r.err, "connection refused") {
+					t.Errorf("-L %s: %+v", listen, r)
+				}
+			}
+		}
 		// A remote forward to port 0 says which port it is.
 		there := lateEcho(t, "tcp", "127.0.0.1:0")
 		session := c.start("-R", "0:"+there, "jump", "echo up; cat")

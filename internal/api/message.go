@@ -69,7 +69,8 @@ type Request struct {
 	What string `json:"what,omitempty"`
 	// Detach is attach's: a stdio forward goes on when its client has left.
 	Detach bool `json:"detach,omitempty"`
-	// Forwards are those to add, with a Name for all of them; Now brings the
+	// Forwards are attach's that must be able to listen before anything is
+	// dialled; for forward-add they are those to add, with a Name for all of them; Now brings the
 	// route up at once. IDs are the ids or names of those to remove (or All).
 	Forwards []ForwardSpec `json:"forwards,omitempty"`
 	Name     string        `json:"name,omitempty"`

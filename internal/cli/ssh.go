@@ -359,6 +359,9 @@ func (c *sshCommand) attach(ctx context.Context, conn *net.UnixConn) error {
 	}
 	r.Debug = max(levelOf(c.options.Log.Level)-levelVerbose, 0)
 	r.What = c.what()
+	if c.options.Forward.ExitOnFailure && c.through == nil {
+		r.Forwards = ownForwards(c.options.Forward)
+	}
 	_, err = api.Do(ctx, conn, r, c.person)
 	return err
 }

@@ -66,13 +66,18 @@ type pin struct {
 func newPin(set *pinSet, id string, asked api.ForwardSpec) *pin {
 	p := &pin{
 		set: set, id: id, asked: asked, remote: asked.Kind == api.ForwardRemote, stats: new(forward.Stats), first: make(chan error, 1),
-		spec: sshconfig.ForwardSpec{
-			ListenHost: asked.ListenHost, ListenPort: asked.ListenPort, ListenPath: asked.ListenPath,
-			ConnectHost: asked.ConnectHost, ConnectPort: asked.ConnectPort, ConnectPath: asked.ConnectPath,
-		},
+		spec: specOf(asked),
 	}
 	p.ctx, p.cancel = context.WithCancel(set.ctx)
 	return p
+}
+
+// specOf is a forward of the api in the terms of package forward.
+func specOf(f api.ForwardSpec) sshconfig.ForwardSpec {
+	return sshconfig.ForwardSpec{
+		ListenHost: f.ListenHost, ListenPort: f.ListenPort, ListenPath: f.ListenPath,
+		ConnectHost: f.ConnectHost, ConnectPort: f.ConnectPort, ConnectPath: f.ConnectPath,
+	}
 }
 
 // check finds what cannot work.

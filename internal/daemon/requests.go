@@ -153,6 +153,9 @@ func (c client) Attach(ctx context.Context, r *api.Request, ask *api.Asker) (api
 	if err != nil {
 		return nil, err
 	}
+	if err := c.tryForwards(ctx, rt, r.Forwards); err != nil {
+		return nil, apiError(err)
+	}
 	before := time.Now()
 	lease, err := c.pool.Get(ctx, rt, pool.Holder{Use: useOf(r), What: r.What, PID: c.peer.PID}, asker{ask, r})
 	if err != nil {
