@@ -45,14 +45,6 @@ var gaps = []gap{
 		"there are -v, -vv and -vvv only"},
 }
 
-// isSet is for a keyword whose default looks like a value.
-func isSet(keyword string) func(*sshconfig.Resolved) bool {
-	return func(r *sshconfig.Resolved) bool {
-		_, set := r.Origin(keyword)
-		return set
-	}
-}
-
 // wishes are a route.Resolver that remember what each host's configuration
 // asks for.
 type wishes struct {

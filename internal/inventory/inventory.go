@@ -173,7 +173,7 @@ type printing struct{ route.Resolver }
 
 func (p printing) Resolve(ctx context.Context, q sshconfig.Query) (*sshconfig.Resolved, error) {
 	q.PrintOnly = true
-	return offline{p.Resolver}.Resolve(ctx, q)
+	return offline(p).Resolve(ctx, q)
 }
 
 // offline lets names stay as they are that cannot be looked up, also where the
