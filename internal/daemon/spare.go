@@ -12,9 +12,17 @@ import (
 )
 
 // spareLife is how long a session channel is kept ready on a connection that
-// has just had a session. Within it the connection's liveness is hardly in
-// doubt; a session that starts on a spare has no opening to be watched.
+// has just had a session.
 const spareLife = 10 * time.Second
+
+// A session that starts on a spare has no opening that could be made again when
+// the path turns out to be dead: its command may have arrived. So a spare is
+// used only while the server was heard of lately, and kept only where a round
+// trip is worth that.
+const (
+	spareFresh = 2 * time.Second
+	spareWorth = 10 * time.Millisecond
+)
 
 // spares are the channels kept ready on one connection: one at most.
 type spares struct {
@@ -125,8 +133,11 @@ func (l *live) openSpare(lease *pool.Lease) *spare {
 		defer opened()
 		// sshd has room for another session some time after it has closed the
 		// channel of the last, and before it answers what is asked then.
-		if _, err := conn.Ping(ctx); err != nil {
+		switch rtt, err := conn.Ping(ctx); {
+		case err != nil:
 			return err
+		case rtt < spareWorth:
+			return pool.ErrNoSpare
 		}
 		sp.channel, err = session.OpenSpare(ctx, conn)
 		return err
@@ -150,7 +161,7 @@ func (m *master) onSpare(req session.Request, r *mux.SessionRequest) (s *session
 	switch {
 	case sp == nil:
 		return nil, nil
-	case r.Agent || r.X11:
+	case r.Agent || r.X11, time.Since(l.conn.Heard()) > spareFresh:
 		m.server.serving.Go(sp.close)
 		return nil, nil
 	}
@@ -159,6 +170,7 @@ func (m *master) onSpare(req session.Request, r *mux.SessionRequest) (s *session
 		sp.release()
 		return nil, nil
 	}
+	m.lease.Probe()
 	return s, sp.release
 }
 

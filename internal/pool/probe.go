@@ -152,6 +152,13 @@ func (p *Pool) silence(m *Master) {
 // holds mu.
 func (m *Master) quiet() bool { return time.Since(m.conn.Heard()) > quietAfter }
 
+// Probe has the master asked whether it is there.
+func (l *Lease) Probe() {
+	l.master.pool.mu.Lock()
+	defer l.master.pool.mu.Unlock()
+	l.master.pool.suspicious(l.master, 0)
+}
+
 // Silent is closed when the master does not answer any more: who waits for
 // something of it had better get another. One that answers again later is not
 // silent then.
