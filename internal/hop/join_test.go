@@ -3,6 +3,7 @@ package hop
 import (
 	"bytes"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,15 +12,20 @@ import (
 // writes notes what is written to it, write by write.
 type writes struct {
 	net.Conn
+	mu  sync.Mutex
 	got [][]byte
 }
 
 func (w *writes) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.got = append(w.got, bytes.Clone(p))
 	return len(p), nil
 }
 
 func (w *writes) sizes() (sizes []int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, p := range w.got {
 		sizes = append(sizes, len(p))
 	}
@@ -40,7 +46,7 @@ func TestPartsOfAPacketAreJoined(t *testing.T) {
 		}
 		// The last one is a whole packet: it goes by itself.
 		synctest.Wait()
-		if len(w.got) != 4 {
+		if len(w.sizes()) != 4 {
 			t.Errorf("before the time is over there are writes of %v", w.sizes())
 		}
 		time.Sleep(2 * restWithin)
