@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,8 +18,9 @@ import (
 // controls are the control sockets where ssh looks for them (ControlPath). One
 // path serves one route.
 type controls struct {
-	mu     sync.Mutex
-	byPath map[string]*control
+	mu      sync.Mutex
+	byPath  map[string]*control
+	guarded bool // guardControls runs
 }
 
 // control is the socket of a route. It is there while the route has a live
@@ -29,7 +32,8 @@ type control struct {
 	listener *mux.Listener
 	gone     chan struct{} // closed when it listens no more
 
-	lives int // connections that keep it; guarded by controls.mu
+	lives  int  // connections that keep it; guarded by controls.mu
+	unable bool // could not be made again; guardControls'
 }
 
 // PathTakenError says that two routes have the same ControlPath. A client that
@@ -62,7 +66,10 @@ func (s *Server) keepControl(rt route.Route) (*control, error) {
 	s.controls.byPath[path] = c
 	s.note(+1)
 	s.serving.Go(func() { defer s.note(-1); c.accept() })
-	s.serving.Go(c.guard)
+	if !s.controls.guarded {
+		s.controls.guarded = true
+		s.serving.Go(s.guardControls)
+	}
 	return c, nil
 }
 
@@ -140,24 +147,42 @@ func (c *control) serve(conn *net.UnixConn, peer mux.Peer) {
 	}
 }
 
-// guard makes the socket again when a client has removed it.
-func (c *control) guard() {
-	ctx, cancel := context.WithCancel(c.server.ctx)
-	defer cancel()
-	go func() {
+// guardControls makes sockets again that clients have removed. It looks at all
+// of them in turn, in one goroutine: a hundred that wake up by themselves keep
+// an idle machine from sleeping. It ends with the last socket.
+func (s *Server) guardControls() {
+	tick := time.NewTicker(controlPoll)
+	defer tick.Stop()
+	for {
 		select {
-		case <-c.gone:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	for c.listener.WaitMissing(ctx, controlPoll) == nil {
-		if err := c.listener.Restore(); err != nil {
-			if !errors.Is(err, net.ErrClosed) {
-				c.server.log.Warn("control socket not restored", "hop", c.route.Target().Name, "err", err)
-			}
+		case <-tick.C:
+		case <-s.ctx.Done():
 			return
 		}
+		all := s.controls.all()
+		if all == nil {
+			return
+		}
+		for _, c := range all {
+			c.restore()
+		}
+	}
+}
+
+// all are the sockets there are; nil, when there are none, ends their guard.
+func (l *controls) all() []*control {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.guarded = len(l.byPath) > 0
+	return slices.Collect(maps.Values(l.byPath))
+}
+
+// restore makes the socket again if it is missing. That it cannot is told once.
+func (c *control) restore() {
+	err := c.listener.Restore()
+	told := c.unable
+	if c.unable = err != nil; c.unable && !told && !errors.Is(err, net.ErrClosed) {
+		c.server.log.Warn("control socket not restored", "hop", c.route.Target().Name, "err", err)
 	}
 }
 

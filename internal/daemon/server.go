@@ -21,7 +21,7 @@ import (
 const (
 	defaultPersist = time.Hour
 	defaultMaxAge  = 8 * time.Hour
-	// controlPoll is how often a control socket is looked for.
+	// controlPoll is how often control sockets are looked for.
 	controlPoll = 2 * time.Second
 )
 

@@ -144,21 +144,6 @@ func (l *Listener) missing() bool {
 	return err != nil || id != l.id
 }
 
-// WaitMissing looks at the path every interval; it returns nil when the
-// socket is missing, or ctx's error.
-func (l *Listener) WaitMissing(ctx context.Context, interval time.Duration) error {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for !l.Missing() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
 // Restore puts a new socket at the path when it is missing. Accept goes on as
 // if nothing had happened.
 func (l *Listener) Restore() error {

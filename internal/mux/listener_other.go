@@ -26,11 +26,5 @@ func (l *Listener) Close() error { return nil }
 // Missing returns false.
 func (l *Listener) Missing() bool { return false }
 
-// WaitMissing waits for ctx.
-func (l *Listener) WaitMissing(ctx context.Context, _ time.Duration) error {
-	<-ctx.Done()
-	return ctx.Err()
-}
-
 // Restore returns ErrUnsupported.
 func (l *Listener) Restore() error { return ErrUnsupported }
