@@ -80,6 +80,7 @@ type Server struct {
 	controls controls
 	pins     *pins
 	spots    spots
+	consents hop.Consents
 	carries  *forward.Limit  // connections of all forwards
 	ctx      context.Context // ends with the server; every connection's parent
 	cancel   context.CancelFunc
@@ -183,7 +184,7 @@ func (s *Server) dial(ctx context.Context, rt route.Route, via hop.Opener, ask h
 	cfg := hop.Config{
 		MayOpen: s.padlock.check,
 		Hop:     rt.Target(), Via: via, Asker: ask,
-		Log: s.dialLog(ask), Prefer: s.spots.recall(rt),
+		Log: s.dialLog(ask), Prefer: s.spots.recall(rt), Consents: &s.consents,
 	}
 	if parent, ok := rt.Parent(); ok {
 		cfg.ViaName = parent.Target().Name

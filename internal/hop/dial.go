@@ -44,6 +44,9 @@ type Config struct {
 	Prefer Spot
 	// Resolver is for names; nil is the system's.
 	Resolver *net.Resolver
+	// Consents are those of all dials that are to ask about one host key once;
+	// nil for a dial on its own.
+	Consents *Consents
 	// Trace hears of the steps; nil for nobody.
 	Trace Trace
 	// ReadOnly leaves everything as it is: no key is recorded in known_hosts

@@ -116,7 +116,7 @@ func (h *handshake) config() (*ssh.ClientConfig, error) {
 	}
 	host := lookupHost(h.Hop, remote)
 	store := newStore(o.HostKey, newKnownHostsCommand(h.Hop, host, h.Asker.Origin()))
-	h.keys = &keyChecker{ctx: h.ctx, hop: h.Hop, store: store, host: host, ask: asker, log: h.log, alternate: h.to.alternate, readOnly: h.ReadOnly}
+	h.keys = &keyChecker{ctx: h.ctx, hop: h.Hop, store: store, host: host, ask: asker, log: h.log, alternate: h.to.alternate, readOnly: h.ReadOnly, consents: h.Consents}
 	h.auth = newAuthenticator(h.ctx, h.Hop, asker, h.log, h.openIdentities)
 	h.auth.written = h.wire.out.Load
 	h.dog.name(StageHostKey) // KnownHostsCommand runs, while the server may speak already

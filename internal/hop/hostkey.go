@@ -66,6 +66,7 @@ type keyChecker struct {
 
 	alternate bool // it is met at an AlternateAddress
 	readOnly  bool // nothing is recorded
+	consents  *Consents
 
 	err     error         // why it was not accepted
 	key     ssh.PublicKey // the accepted key
@@ -183,10 +184,12 @@ func (c *keyChecker) meet(key ssh.PublicKey, v hostkey.Verdict, failure *HostKey
 		failure.Reason = joinReasons(failure.Reason, "no key is known for it and StrictHostKeyChecking is yes")
 		return failure
 	case "ask":
-		if err := c.askPerson(key, failure); err != nil {
-			return err
+		if err := c.shared(key, func() error { return c.acquaint(key, v.Record, failure) }); err != nil {
+			failure.Reason = joinReasons(failure.Reason, err.Error())
+			return failure
 		}
 		c.trusted = true
+		return nil
 	}
 	c.remember(key, v.Record)
 	return nil
@@ -257,13 +260,8 @@ func (c *keyChecker) remember(key ssh.PublicKey, as *hostkey.Host) {
 // askPerson asks whether the key is the right one: yes, no, or the
 // fingerprint typed or pasted from somewhere trusted.
 func (c *keyChecker) askPerson(key ssh.PublicKey, failure *HostKeyError) error {
-	err := c.confirm(Question{Hop: c.hop.Name, Kind: KindHostKey, Echo: true, Intro: c.introduce(key, failure),
+	return c.confirm(Question{Hop: c.hop.Name, Kind: KindHostKey, Echo: true, Intro: c.introduce(key, failure),
 		Text: "Are you sure you want to continue connecting to " + c.hop.Name + " (yes/no/[fingerprint])? "}, failure.Fingerprint)
-	if err != nil {
-		failure.Reason = joinReasons(failure.Reason, err.Error())
-		return failure
-	}
-	return nil
 }
 
 // introduce says what is known of a new host's key.
