@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 )
 
@@ -97,9 +96,7 @@ func (b *bench) move(ctx context.Context, s *side, host string, up bool, size in
 		return 0, 0, err
 	}
 	used = usedSince(before)
-	if r, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		used += time.Duration(r.Utime.Nano() + r.Stime.Nano())
-	}
+	used += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	return took, used, nil
 }
 

@@ -11,6 +11,9 @@ import (
 // Dial connects to the daemon of dir. It refuses an unsafe directory and a
 // daemon that is somebody else's.
 func (d Dir) Dial(ctx context.Context) (*net.UnixConn, error) {
+	if err := Supported(); err != nil {
+		return nil, err
+	}
 	if err := d.Check(); err != nil {
 		return nil, err
 	}

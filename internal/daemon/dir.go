@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // The files of a runtime directory.
@@ -99,12 +98,4 @@ func (d Dir) checkParent() error {
 		return fmt.Errorf("%w %s: everybody may write to %s and replace it", ErrUnsafeDir, d, parent)
 	}
 	return nil
-}
-
-func ownerOf(info fs.FileInfo) (int, bool) {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return 0, false
-	}
-	return int(stat.Uid), true
 }

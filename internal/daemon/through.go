@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"syscall"
 
 	"sallyport/internal/forward"
 	"sallyport/internal/mux"
@@ -93,13 +92,6 @@ func sameSocket(fds [2]*os.File) bool {
 	in, errIn := fds[0].Stat()
 	out, errOut := fds[1].Stat()
 	return errIn == nil && errOut == nil && in.Mode().Type() == fs.ModeSocket && os.SameFile(in, out)
-}
-
-// shutdownWrite tells the peer of a socket that nothing follows.
-func shutdownWrite(f *os.File) {
-	if raw, err := f.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_WR) })
-	}
 }
 
 func (s *stdioStream) Write(p []byte) (int, error) { return s.out.Write(p) }

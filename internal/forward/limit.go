@@ -2,8 +2,6 @@ package forward
 
 import (
 	"fmt"
-	"math"
-	"syscall"
 )
 
 // Limit bounds the connections that several forwards carry at a time, each of
@@ -27,12 +25,7 @@ func NewLimit(all int) *Limit {
 
 // SystemLimit leaves half of the process's descriptors to everything else.
 func SystemLimit() *Limit {
-	descriptors := uint64(1024)
-	var r syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err == nil {
-		descriptors = min(uint64(r.Cur), math.MaxInt16)
-	}
-	return NewLimit(int(descriptors / 2))
+	return NewLimit(descriptors() / 2)
 }
 
 // seats are one forward's part of a limit.

@@ -162,13 +162,8 @@ func listenSocket(path string, o *Options) (net.Listener, error) {
 			return nil, err
 		}
 	}
-	fd, err := bindSocket(path)
+	ln, err := openSocket(path, o.SocketMode)
 	if err != nil {
-		return nil, fmt.Errorf("listen unix %s: %w", path, err)
-	}
-	ln, err := startListening(fd, path, o.SocketMode)
-	if err != nil {
-		_ = os.Remove(path)
 		return nil, fmt.Errorf("listen unix %s: %w", path, err)
 	}
 	return ln, nil
@@ -187,44 +182,6 @@ func removeSocket(path string) error {
 		return fmt.Errorf("listen unix %s: it is there and no socket: %w", path, fs.ErrExist)
 	}
 	return os.Remove(path)
-}
-
-func bindSocket(path string) (int, error) {
-	syscall.ForkLock.RLock()
-	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err == nil {
-		syscall.CloseOnExec(fd)
-	}
-	syscall.ForkLock.RUnlock()
-	if err != nil {
-		return -1, os.NewSyscallError("socket", err)
-	}
-	if err := syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}); err != nil {
-		_ = syscall.Close(fd)
-		return -1, os.NewSyscallError("bind", err)
-	}
-	return fd, nil
-}
-
-// startListening takes over fd.
-func startListening(fd int, path string, mode os.FileMode) (net.Listener, error) {
-	file := os.NewFile(uintptr(fd), path)
-	defer file.Close()
-	if err := os.Chmod(path, mode); err != nil {
-		return nil, err
-	}
-	info, err := os.Lstat(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Listen(fd, syscall.SOMAXCONN); err != nil {
-		return nil, os.NewSyscallError("listen", err)
-	}
-	ln, err := net.FileListener(file)
-	if err != nil {
-		return nil, err
-	}
-	return &socketListener{Listener: ln, path: path, info: info}, nil
 }
 
 // socketListener removes its socket when it is closed, unless the path holds

@@ -3,7 +3,6 @@ package forward
 import (
 	"errors"
 	"io"
-	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -156,7 +155,7 @@ var buffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
 // sent little so far.
 type reader struct {
 	src    io.Reader
-	socket syscall.RawConn // nil for a channel
+	socket syscall.RawConn // nil for a channel, or where a socket cannot be read so
 	small  []byte
 	large  *[largeBuffer]byte
 	// result of the system call made by readSocket
@@ -165,13 +164,7 @@ type reader struct {
 }
 
 func newReader(src io.Reader) *reader {
-	r := &reader{src: src}
-	switch c := src.(type) {
-	case *net.TCPConn:
-		r.socket, _ = c.SyscallConn()
-	case *net.UnixConn:
-		r.socket, _ = c.SyscallConn()
-	}
+	r := &reader{src: src, socket: rawSocket(src)}
 	if r.socket == nil {
 		r.small = make([]byte, smallBuffer)
 	}
@@ -206,23 +199,6 @@ func (r *reader) nextSocket() ([]byte, error) {
 		return nil, io.EOF
 	}
 	return r.large[:r.n], nil
-}
-
-// readSocket reads once; false makes the runtime wait for data and call again.
-func (r *reader) readSocket(fd uintptr) bool {
-	buf := buffers.Get().(*[largeBuffer]byte)
-	for {
-		r.n, r.err = syscall.Read(int(fd), buf[:])
-		if r.err != syscall.EINTR {
-			break
-		}
-	}
-	if r.n > 0 {
-		r.large = buf
-		return true
-	}
-	buffers.Put(buf)
-	return r.err != syscall.EAGAIN
 }
 
 func (r *reader) release() {

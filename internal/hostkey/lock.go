@@ -3,7 +3,6 @@ package hostkey
 import (
 	"errors"
 	"os"
-	"syscall"
 	"time"
 )
 
@@ -25,10 +24,7 @@ func openLocked(path string, flag int) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		switch {
-		case errors.Is(err, syscall.EWOULDBLOCK), errors.Is(err, syscall.EINTR):
-		case stillAt(f, path):
+		if tryLock(f) && stillAt(f, path) {
 			return f, nil
 		}
 		f.Close()

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // errReplaced reports that somebody else has put another file in the place of
@@ -71,9 +70,7 @@ func writeTemp(path string, old fs.FileInfo, content string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if sys, ok := old.Sys().(*syscall.Stat_t); ok {
-		f.Chown(int(sys.Uid), int(sys.Gid)) // only root needs it and can do it
-	}
+	keepOwner(f, old)
 	_, err = f.WriteString(content)
 	err = errors.Join(err, f.Chmod(old.Mode().Perm()), f.Sync(), f.Close())
 	if err != nil {

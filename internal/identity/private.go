@@ -127,8 +127,7 @@ func (s *Set) decrypt(path string, data []byte) (*privateKey, error) {
 // refused. authfile.c: sshkey_perm_ok
 func readPrivate(path string) ([]byte, error) {
 	return readFile(path, func(info fs.FileInfo) error {
-		st, ok := info.Sys().(*syscall.Stat_t)
-		if ok && int(st.Uid) == os.Getuid() && info.Mode().Perm()&0o077 != 0 {
+		if isOurs(info) && info.Mode().Perm()&0o077 != 0 {
 			return fmt.Errorf("%w: UNPROTECTED PRIVATE KEY FILE: others have access (mode %#04o), it is ignored", ErrBadPermissions, info.Mode().Perm())
 		}
 		return nil

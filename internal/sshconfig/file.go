@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 )
 
 // Files are the configuration files of one user, parsed once. They may be used
@@ -152,21 +151,6 @@ func (f *Files) read(name string, check bool) (*file, error) {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	return parseFile(name, text), nil
-}
-
-// trusted tells whether only root and the user may write a file.
-func (e *Env) trusted(info fs.FileInfo) bool {
-	sys, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return true
-	}
-	if sys.Uid != 0 && int(sys.Uid) != e.UID {
-		return false
-	}
-	if info.Mode().Perm()&0o002 != 0 {
-		return false
-	}
-	return info.Mode().Perm()&0o020 == 0 || e.PrivateGroup(int(sys.Gid), e.UID)
 }
 
 // parseFile splits text into statements.

@@ -15,3 +15,6 @@ func keepOwner(*os.File, fs.FileInfo) error { return nil }
 
 // lock does nothing: Save tells a change.
 func lock(*os.File) {}
+
+// trusted cannot be told from a mode here: files have access control lists.
+func (e *Env) trusted(fs.FileInfo) bool { return true }

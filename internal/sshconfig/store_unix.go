@@ -35,3 +35,18 @@ func lock(f *os.File) {
 	for syscall.Flock(int(f.Fd()), syscall.LOCK_EX) == syscall.EINTR {
 	}
 }
+
+// trusted tells whether only root and the user may write a file.
+func (e *Env) trusted(info fs.FileInfo) bool {
+	sys, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return true
+	}
+	if sys.Uid != 0 && int(sys.Uid) != e.UID {
+		return false
+	}
+	if info.Mode().Perm()&0o002 != 0 {
+		return false
+	}
+	return info.Mode().Perm()&0o020 == 0 || e.PrivateGroup(int(sys.Gid), e.UID)
+}
