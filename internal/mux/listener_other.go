@@ -2,11 +2,7 @@
 
 package mux
 
-import (
-	"context"
-	"net"
-	"time"
-)
+import "net"
 
 // A Listener cannot be had here: descriptors cannot be passed.
 type Listener struct{}
