@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -324,6 +325,25 @@ func TestScreensTerminal(t *testing.T) {
 func cursorKey(s string) bool {
 	end := strings.IndexFunc(s[2:], func(r rune) bool { return r >= '@' })
 	return end >= 0 && s[2+end] != 'm'
+}
+
+// TestScreensEndBySignals: the terminal is put back, and the program ends, with
+// either signal, whatever the screens are doing.
+func TestScreensEndBySignals(t *testing.T) {
+	t.Parallel()
+	u := newUserWith(t, filepath.Join(t.TempDir(), "config"))
+	writeFile(t, u.config, "Host web1\n  HostName 127.0.0.1\n")
+	for _, verb := range [][]string{{"tui"}, nil} {
+		for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
+			con := u.tty(verb...)
+			con.Expect("web1", soon)
+			_ = syscall.Kill(con.PID(), s)
+			con.Expect("\x1b[?1049l", soon) // the other screen is left
+			if code := con.Wait(soon); code != 128+int(s) {
+				t.Errorf("%q, %v: exit code %d\n%s", verb, s, code, con.Transcript())
+			}
+		}
+	}
 }
 
 // TestWatchingKeepsNothing: measuring does not count as use.

@@ -54,7 +54,7 @@ func (f Form) Run(ctx context.Context) ([]string, error) {
 		}
 	}
 	program := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(f.In), tea.WithOutput(f.Out),
-		tea.WithEnvironment(quietly(f.Env)), tea.WithColorProfile(colorprofile.Env(f.Env)), tea.WithFPS(30))
+		tea.WithEnvironment(quietly(f.Env)), tea.WithColorProfile(colorprofile.Env(f.Env)), tea.WithFPS(30), tea.WithoutSignalHandler())
 	_, err := program.Run()
 	switch {
 	case errors.Is(err, tea.ErrInterrupted):

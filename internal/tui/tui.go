@@ -92,8 +92,10 @@ func Run(ctx context.Context, c Config) (string, error) {
 	defer tasks.Wait()
 	defer cancel()
 	m := newModel(ctx, c, &tasks)
+	// The signals are ours: the library's own handler can wait for ever for a
+	// program that ctx has ended.
 	program := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(c.In), tea.WithOutput(c.Out),
-		tea.WithEnvironment(quietly(c.Env)), tea.WithColorProfile(colorprofile.Env(c.Env)), tea.WithFPS(30))
+		tea.WithEnvironment(quietly(c.Env)), tea.WithColorProfile(colorprofile.Env(c.Env)), tea.WithFPS(30), tea.WithoutSignalHandler())
 	last, err := program.Run()
 	switch {
 	case errors.Is(err, tea.ErrInterrupted):
