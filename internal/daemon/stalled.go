@@ -27,7 +27,8 @@ func (m *master) onLivePath(ctx context.Context, open func(context.Context) erro
 	for moves := 0; ; moves++ {
 		watched, stop := whileHeard(ctx, m.lease)
 		err := open(watched)
-		silent := errors.Is(context.Cause(watched), errSilent)
+		// An opener that open uses may have seen the silence before watched has.
+		silent := errors.Is(context.Cause(watched), errSilent) || errors.Is(err, errSilent)
 		stop()
 		if err == nil || ctx.Err() != nil || moves == maxMoves || !(silent || m.lostUnder(err)) {
 			return err
