@@ -118,8 +118,15 @@ func TestTheLastGoodAddressIsFirst(t *testing.T) {
 	if n := silent.Connections(); n != 1 {
 		t.Errorf("the first address was tried %d times", n)
 	}
-	if got := r.sally("-v", "here", "true"); !strings.Contains(got.err, "here: connecting") && !strings.Contains(got.err, c.Host("target").Addr) {
+	got := r.sally("-v", "here", "true")
+	if !strings.Contains(got.err, "here: connecting") {
+		t.Errorf("-v does not tell that it connects:\n%s", got.err)
+	}
+	if !strings.Contains(got.err, c.Host("target").Addr) {
 		t.Errorf("-v does not tell the address:\n%s", got.err)
+	}
+	if strings.Contains(got.err, silent.Addr) {
+		t.Errorf("-v tells of the address that was not tried:\n%s", got.err)
 	}
 	r.leftNothing()
 }
