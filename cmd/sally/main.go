@@ -8,7 +8,12 @@ import (
 	"sallyport/internal/cli"
 )
 
-// version is set by release builds.
-var version = "0.1.0-dev"
+// Builds by the Makefile set these (-ldflags -X); version is that of the last
+// tag there, if the commit has one.
+var (
+	version = "0.1.0-dev"
+	commit  string
+	date    string
+)
 
-func main() { os.Exit(cli.Main(version)) }
+func main() { os.Exit(cli.Main(cli.Build{Version: version, Commit: commit, Date: date})) }

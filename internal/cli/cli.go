@@ -34,16 +34,17 @@ type App struct {
 	// Dir overrides the runtime directory; "" is the user's own.
 	Dir daemon.Dir
 
+	build   Build
 	voice   *voice
 	answers *answerer
 }
 
 // Main runs the program on the process's own surroundings and returns its
 // exit code.
-func Main(version string) int {
+func Main(build Build) int {
 	app := &App{
 		Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Getenv: os.Getenv, Environ: os.Environ(), Version: version,
+		Getenv: os.Getenv, Environ: os.Environ(), Version: build.Version, build: build,
 	}
 	return app.Run()
 }

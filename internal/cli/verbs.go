@@ -332,16 +332,6 @@ func (v *verbCommand) quit() *cobra.Command {
 	}
 }
 
-func (v *verbCommand) versionVerb() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "print the version", Args: noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			fmt.Fprintf(v.Stdout, "sally %s\n", v.Version)
-			return nil
-		},
-	}
-}
-
 func (v *verbCommand) daemonVerb() *cobra.Command {
 	var dir string
 	var readyFD int
