@@ -310,12 +310,15 @@ func TestNoAlternateAfterAnImpostorJump(t *testing.T) {
 	r.leftNothing()
 }
 
+// good is the target's address.
+func good(c *sshtest.Chain) string { return c.Host("target").Addr }
+
 // TestNoWayWorks lists the ways, each with what was wrong and where.
 func TestNoWayWorks(t *testing.T) {
 	sshtest.LeakCheck(t)
 	c := forest(t)
 	bad := broken(t)
-	r := newResident(t, "ConnectTimeout 1\n"+c.Config()+like(c, "jump1", "gone", bad[0].addr)+like(c, "jump1", "hole", bad[1].addr, alternate(bad[0].addr))+
+	r := newResident(t, "ConnectTimeout 1\n"+c.Config()+like(c, "target", "gone-all", good(c), "ProxyJump gone", "AlternateProxyJump hole")+like(c, "jump1", "gone", bad[0].addr)+like(c, "jump1", "hole", bad[1].addr, alternate(bad[0].addr))+
 		like(c, "target", "lost", bad[0].addr, "ProxyJump gone", "AlternateProxyJump hole jump2"))
 	got := r.sally("lost", "true")
 	if got.code != 255 || got.took > inTime {
@@ -332,6 +335,10 @@ func TestNoWayWorks(t *testing.T) {
 			t.Fatalf("no %q, or too early, in\n%s", want, got.err)
 		}
 		rest = rest[i+len(want):]
+	}
+	// The hint is about what failed, not about the target that was not come to.
+	if got := r.sally("gone-all", "true"); !strings.Contains(got.err, "hint: ") || strings.Contains(lineWith(got.err, "  hint: "), good(c)) {
+		t.Errorf("the hint is not about a jump host:\n%s", got.err)
 	}
 	r.leftNothing()
 }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -83,9 +84,8 @@ func apiError(err error) error {
 	if errors.Is(err, pool.ErrShutdown) {
 		return errEnding
 	}
-	var e *hop.Error
-	if errors.As(err, &e) {
-		failed := &api.Error{Code: api.CodeHop, Message: err.Error(), Hop: e.Hop, Addr: e.Addr, Via: e.Via,
+	if e := hop.Blame(err); e != nil {
+		failed := &api.Error{Code: api.CodeHop, Message: err.Error(), Hop: e.Hop, Addr: cmp.Or(e.At, e.Addr), Via: e.Via,
 			Stage: string(e.Stage), Cause: string(hop.CauseOf(err))}
 		var refused *hop.AuthError
 		if errors.As(err, &refused) {

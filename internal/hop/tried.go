@@ -24,6 +24,8 @@ type WaysError struct {
 	Tried []Attempt // in the order in which they were begun
 	Last  error     // the cause that stands for all
 	Final bool      // Last is why no more were tried
+
+	of *Error // that Last is the cause of
 }
 
 func (e *WaysError) Unwrap() error { return e.Last }
@@ -120,8 +122,25 @@ func Several(e Error, tried []Attempt, final bool) error {
 			e.Hop, e.Addr, e.At, e.Via = of.Hop, of.Addr, of.At, of.Via
 		}
 	}
-	e.Err = &WaysError{Tried: tried, Last: cause, Final: final}
+	e.Err = &WaysError{Tried: tried, Last: cause, Final: final, of: of}
 	return &e
+}
+
+// Blame is the failure that err's cause and stage are of, where several ways
+// were tried: it may be another hop's, or another address. It is nil when err
+// is no *Error.
+func Blame(err error) *Error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return nil
+	}
+	for {
+		several, ok := e.Err.(*WaysError)
+		if !ok || several.of == nil {
+			return e
+		}
+		e = several.of
+	}
 }
 
 // stages are all, in their order.
