@@ -148,3 +148,32 @@ func TestUndefinedJump(t *testing.T) {
 	}
 	r.leftNothing()
 }
+
+// TestAlternatesAreTested has a test of a host whose first address refuses, and
+// whose jump host has another way in.
+func TestAlternatesAreTested(t *testing.T) {
+	sshtest.LeakCheck(t)
+	c := forest(t)
+	refused, target := sshtest.RefusedPort(t), c.Host("target")
+	r := newResident(t, longTimeout+c.Config()+like(c, "jump1", "first", refused, alternate(c.Host("jump1").Addr))+
+		like(c, "target", "here", target.Addr, "ProxyJump first", "AlternateProxyJump jump1,jump2 none"))
+	got := r.sally("test", "here")
+	if got.code != 0 {
+		t.Errorf("exit code %d: %s", got.code, got.err)
+	}
+	rest := got.out
+	for _, want := range []string{"  FAILED connect ", "  ok     connect ", c.Host("jump1").Addr + "\n", "here (",
+		"note: first: its address " + refused + " does not answer: connection refused\n",
+		"note: here: another way to it is not tested: via jump1 → jump2\n",
+		"note: here: another way to it is not tested: directly\n", "here: good"} {
+		i := strings.Index(rest, want)
+		if i < 0 {
+			t.Fatalf("no %q, or too early, in\n%s", want, got.out)
+		}
+		rest = rest[i+len(want):]
+	}
+	if strings.Count(got.out, "FAILED") != 1 {
+		t.Errorf("another stage failed:\n%s", got.out)
+	}
+	r.leftNothing()
+}

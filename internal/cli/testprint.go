@@ -233,6 +233,13 @@ func (p *testPrinter) verdict(r *probe.Report) {
 				p.printf("note: %s: its address %s does not answer: %s\n", h.Name, a.Addr, a.Error)
 			}
 		}
+		for _, w := range h.OtherWays {
+			way := "directly"
+			if len(w) > 0 {
+				way = "via " + strings.Join(w, " → ")
+			}
+			p.printf("note: %s: another way to it is not tested: %s\n", h.Name, way)
+		}
 	}
 	h := failedHop(r)
 	if h == nil {

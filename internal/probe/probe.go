@@ -79,6 +79,13 @@ func newReport(rt route.Route) *Report {
 		} else {
 			found.Proxy = h.Options.Proxy.Command
 		}
+		for _, w := range h.Ways {
+			before := []string{}
+			for _, j := range w.Hops {
+				before = append(before, j.Name)
+			}
+			found.OtherWays = append(found.OtherWays, before)
+		}
 		r.Route = append(r.Route, h.Name)
 		r.Hops = append(r.Hops, found)
 	}

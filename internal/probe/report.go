@@ -18,14 +18,17 @@ type Report struct {
 // Hop is what was found of one hop. A hop behind one that failed has Tested
 // false and nothing but its names.
 type Hop struct {
-	Name   string `json:"name"`
-	User   string `json:"user"`
-	Addr   string `json:"addr"`
-	Via    string `json:"via,omitempty"` // the hop it is reached through
-	Proxy  string `json:"proxy_command,omitempty"`
-	Tested bool   `json:"tested"`
-	OK     bool   `json:"ok"`
-	Steps  []Step `json:"steps,omitempty"`
+	Name  string `json:"name"`
+	User  string `json:"user"`
+	Addr  string `json:"addr"`
+	Via   string `json:"via,omitempty"` // the hop it is reached through
+	Proxy string `json:"proxy_command,omitempty"`
+	// OtherWays are the ways in that are tried elsewhere when this one fails
+	// (AlternateProxyJump), and that are not tested: the hops before, by names.
+	OtherWays [][]string `json:"other_ways,omitempty"`
+	Tested    bool       `json:"tested"`
+	OK        bool       `json:"ok"`
+	Steps     []Step     `json:"steps,omitempty"`
 	// Addresses are those that the name resolved to, or that a channel was
 	// opened to, in the order in which they were tried.
 	Addresses  []Address   `json:"addresses,omitempty"`

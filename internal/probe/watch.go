@@ -63,9 +63,13 @@ func (w *watch) event(e hop.Event) {
 	}
 }
 
-// begin ends the stage under way, well, and begins another one, "" for none.
+// stages of a dial, in their order.
+var stages = []hop.Stage{hop.StageResolve, hop.StageConnect, hop.StageOpen, hop.StageBanner, hop.StageKeyExchange, hop.StageHostKey, hop.StageAuthenticate}
+
+// begin ends the stage under way and begins another one, "" for none. It went
+// well unless it has to be gone back: another address is tried.
 func (w *watch) begin(stage hop.Stage, now time.Duration) {
-	w.end(true, now)
+	w.end(stage == "" || slices.Index(stages, stage) > slices.Index(stages, w.stage), now)
 	w.stage, w.since = stage, now
 	if w.Began != nil && stage != "" {
 		w.Began(w.found, string(stage))
@@ -92,9 +96,11 @@ func (w *watch) resolved(e hop.Event, now time.Duration) {
 	if e.Err != nil {
 		return // the dial's end tells
 	}
-	w.found.Addresses = nil // of an attempt before (ConnectionAttempts)
 	for _, a := range e.Addrs {
-		w.found.Addresses = append(w.found.Addresses, Address{Addr: a.String()})
+		known := func(k Address) bool { return k.Addr == a.String() || hostOf(k.Addr) == a.String() }
+		if !slices.ContainsFunc(w.found.Addresses, known) { // as of an attempt before (ConnectionAttempts)
+			w.found.Addresses = append(w.found.Addresses, Address{Addr: a.String()})
+		}
 	}
 	w.end(true, now)
 }
@@ -112,6 +118,9 @@ func (w *watch) connecting(e hop.Event, now time.Duration) {
 		w.tries = make(map[string]time.Duration)
 	}
 	w.tries[e.Addr] = now
+	if e.What == hop.Connecting {
+		w.address(e.Addr) // has its port from now on, which may be its own
+	}
 }
 
 func (w *watch) connected(e hop.Event, now time.Duration) {
@@ -125,6 +134,9 @@ func (w *watch) connected(e hop.Event, now time.Duration) {
 		return
 	}
 	if w.stage == hop.StageConnect || w.stage == hop.StageOpen {
+		for i := range w.found.Addresses {
+			w.found.Addresses[i].Used = false // it was given up
+		}
 		a.Used = true
 		w.begin(hop.StageBanner, now)
 	}
@@ -132,18 +144,27 @@ func (w *watch) connected(e hop.Event, now time.Duration) {
 
 // address finds the entry of "host:port", whose name resolution knew no port.
 func (w *watch) address(addr string) *Address {
-	host := addr
-	if i := strings.LastIndexByte(addr, ':'); i >= 0 {
-		host = strings.Trim(addr[:i], "[]")
-	}
-	all := w.found.Addresses
-	i := slices.IndexFunc(all, func(a Address) bool { return a.Addr == host || a.Addr == addr })
+	i := w.index(addr)
 	if i < 0 {
-		w.found.Addresses = append(all, Address{})
-		i = len(all)
+		i = w.index(hostOf(addr))
+	}
+	if i < 0 {
+		w.found.Addresses = append(w.found.Addresses, Address{})
+		i = len(w.found.Addresses) - 1
 	}
 	w.found.Addresses[i].Addr = addr
 	return &w.found.Addresses[i]
+}
+
+func (w *watch) index(addr string) int {
+	return slices.IndexFunc(w.found.Addresses, func(a Address) bool { return a.Addr == addr })
+}
+
+func hostOf(addr string) string {
+	if i := strings.LastIndexByte(addr, ':'); i >= 0 {
+		return strings.Trim(addr[:i], "[]")
+	}
+	return addr
 }
 
 func (w *watch) hostKey(k *hop.CheckedKey) {
