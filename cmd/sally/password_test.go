@@ -68,7 +68,7 @@ func TestStoredPasswords(t *testing.T) {
 		con.Expect(answer.prompt, soon)
 		con.Send(answer.text + "\r")
 	}
-	con.Expect("jump: stored in the encrypted file, for "+jump.User()+"@", soon)
+	con.Expect("jump: stored in the encrypted file, for "+jump.User()+"@", 3*soon) // scrypt takes its time
 	if code := con.Wait(soon); code != 0 {
 		t.Errorf("exit code %d\n%s", code, con.Transcript())
 	}

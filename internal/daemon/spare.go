@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -123,6 +124,17 @@ func (l *live) keepSpare(lease *pool.Lease) {
 	})
 }
 
+// isFar reports whether every one of a few round trips takes long: one alone may
+// have met a busy machine.
+func isFar(ctx context.Context, conn pool.Conn) (bool, error) {
+	for range 3 {
+		if rtt, err := conn.Ping(ctx); err != nil || rtt < spareWorth {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
 // openSpare opens a spare channel if that takes nobody's seat; else it is nil.
 func (l *live) openSpare(lease *pool.Lease) *spare {
 	sp := &spare{}
@@ -133,11 +145,8 @@ func (l *live) openSpare(lease *pool.Lease) *spare {
 		defer opened()
 		// sshd has room for another session some time after it has closed the
 		// channel of the last, and before it answers what is asked then.
-		switch rtt, err := conn.Ping(ctx); {
-		case err != nil:
-			return err
-		case rtt < spareWorth:
-			return pool.ErrNoSpare
+		if far, err := isFar(ctx, conn); err != nil || !far {
+			return errors.Join(err, pool.ErrNoSpare)
 		}
 		sp.channel, err = session.OpenSpare(ctx, conn)
 		return err
