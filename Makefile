@@ -1,6 +1,6 @@
 # See CONTRIBUTING.md. "make test" is what CI runs.
 
-.PHONY: build bench bench-check test test-deps lint cross race e2e e2e-race regress regress-quick regress-sides long chaos fuzz clean
+.PHONY: build bench bench-check test test-deps lint cross race e2e e2e-race regress regress-quick regress-sides long chaos fuzz dist dist-check clean
 
 # What the program says of itself: the tag of this commit, if it has one, and
 # the commit. A tree that is no repository says nothing.
@@ -51,7 +51,7 @@ e2e-race:
 
 # What takes minutes, or a big package: Ansible over three hosts, typing after
 # 200 sessions, 10,000 sessions without a trace.
-long: test-deps
+long: test-deps dist-check
 	go test -tags long -timeout 20m ./cmd/sally ./internal/daemon
 
 # Half an hour of killing, freezing, delaying, dropping and restarting hops and
@@ -107,5 +107,14 @@ fuzz:
 			echo "$$dir $$f"; go test ./$$dir -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME); \
 		done; done
 
+# Release archives and packages, the same byte for byte from the same commit.
+DIST = VERSION='$(VERSION)' COMMIT='$(COMMIT)' DATE='$(DATE)' SOURCE_DATE_EPOCH='$(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null))'
+dist:
+	rm -rf dist
+	$(DIST) scripts/dist.sh dist
+
+dist-check: test-deps
+	$(DIST) timeout 600 scripts/dist-check.sh
+
 clean:
-	rm -rf bin openssh-regress-logs
+	rm -rf bin dist openssh-regress-logs

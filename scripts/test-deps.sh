@@ -45,6 +45,9 @@ dnsmasq dnsmasq-base
 ip iproute2
 dbus-run-session dbus-daemon
 gnome-keyring-daemon gnome-keyring
+dpkg-deb dpkg
+rpmbuild rpm
+zip zip
 zsh zsh
 fish fish
 /usr/share/bash-completion/bash_completion bash-completion
