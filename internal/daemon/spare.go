@@ -23,6 +23,7 @@ const spareLife = 10 * time.Second
 const (
 	spareFresh = 2 * time.Second
 	spareWorth = 10 * time.Millisecond
+	spareSure  = 100 * time.Millisecond
 )
 
 // spares are the channels kept ready on one connection: one at most.
@@ -124,12 +125,15 @@ func (l *live) keepSpare(lease *pool.Lease) {
 	})
 }
 
-// isFar reports whether every one of a few round trips takes long: one alone may
-// have met a busy machine.
+// isFar reports whether a round trip takes long, or every one of a few that take
+// less: one alone may have met a busy machine.
 func isFar(ctx context.Context, conn pool.Conn) (bool, error) {
 	for range 3 {
-		if rtt, err := conn.Ping(ctx); err != nil || rtt < spareWorth {
+		switch rtt, err := conn.Ping(ctx); {
+		case err != nil || rtt < spareWorth:
 			return false, err
+		case rtt >= spareSure:
+			return true, nil
 		}
 	}
 	return true, nil
