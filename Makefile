@@ -41,10 +41,10 @@ race:
 # The whole program against real peers. Under the race detector it takes four
 # times as long, nearly all of it in starting processes: e2e runs only what
 # shares most that way, e2e-race everything.
-SHARING = Sessions|Cold|OneDaemon|OnePerson|Expiry|MidSession|Frozen|StockTools|TwoAgents|Hold|Forwards
+SHARING = ColdStart|ColdSSHs|OneDaemon|OnePerson|ExpiryRace|MidSession|SessionsShare|SessionLimit|TwoAgents|PinnedRestored|OnLostPath
 e2e:
-	go test -timeout 10m ./cmd/sally
-	go test -race -timeout 5m -run '$(SHARING)' ./cmd/sally
+	go test -timeout 10m -parallel 4 ./cmd/sally
+	go test -race -timeout 5m -parallel 4 -run '$(SHARING)' ./cmd/sally
 
 e2e-race:
 	go test -race -timeout 30m ./cmd/sally
