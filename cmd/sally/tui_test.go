@@ -163,7 +163,6 @@ func TestScreens(t *testing.T) {
 	s.picture("help")
 	s.press("x")
 
-	s.tmux("pipe-pane", "-o", "cat > /tmp/h/f4-pipe")
 	s.press("2", "Home", "d")
 	s.see("Close jump1? 2 other connections end with it.")
 	s.press("n")
