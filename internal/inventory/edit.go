@@ -112,13 +112,18 @@ func (v *Inventory) ours(name string) ([]sshconfig.HostBlock, error) {
 	return named, nil
 }
 
+// changeOf begins a change of a host that is there; named are its blocks.
+func (v *Inventory) changeOf(ctx context.Context, name string) (c *Change, named []sshconfig.HostBlock, err error) {
+	if c, err = v.newChange(ctx, name); err != nil {
+		return nil, nil, err
+	}
+	named, err = v.ours(name)
+	return c, named, err
+}
+
 // Edit plans that a host's first block says what edit makes of it.
 func (v *Inventory) Edit(ctx context.Context, name string, edit func(*sshconfig.Entry), o Options) (*Change, error) {
-	c, err := v.newChange(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	named, err := v.ours(name)
+	c, named, err := v.changeOf(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -165,11 +170,7 @@ func (v *Inventory) Text(name string) (string, error) {
 // Replace plans that a host's first block, which must still be before, is
 // another text.
 func (v *Inventory) Replace(ctx context.Context, name, before, after string) (*Change, error) {
-	c, err := v.newChange(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	named, err := v.ours(name)
+	c, named, err := v.changeOf(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -194,11 +195,7 @@ func (v *Inventory) Replace(ctx context.Context, name, before, after string) (*C
 // Remove plans that no Host line names a host any more. A host that others jump
 // through stays: they would be dialled directly.
 func (v *Inventory) Remove(ctx context.Context, name string) (*Change, error) {
-	c, err := v.newChange(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	named, err := v.ours(name)
+	c, named, err := v.changeOf(ctx, name)
 	if err != nil {
 		return nil, err
 	}
