@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -78,9 +77,7 @@ func (v *verbCommand) runDoctor(ctx context.Context, hosts []string, flags docto
 		v.code = exitFailed
 	}
 	if flags.asJSON {
-		e := json.NewEncoder(v.Stdout)
-		e.SetIndent("", "  ")
-		return e.Encode(report)
+		return v.printJSON(report)
 	}
 	v.printFindings(report, flags.fix)
 	return nil

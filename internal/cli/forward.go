@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -178,12 +177,6 @@ func ownForwards(f sshconfig.Forward) []api.ForwardSpec {
 		}
 	}
 	return all
-}
-
-func (v *verbCommand) printJSON(value any) error {
-	e := json.NewEncoder(v.Stdout)
-	e.SetIndent("", "  ")
-	return e.Encode(value)
 }
 
 func (v *verbCommand) forwardList() *cobra.Command {

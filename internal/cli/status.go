@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -29,9 +28,7 @@ func (v *verbCommand) status() *cobra.Command {
 				return v.failed(err)
 			}
 			if asJSON {
-				e := json.NewEncoder(v.Stdout)
-				e.SetIndent("", "  ")
-				return e.Encode(status)
+				return v.printJSON(status)
 			}
 			v.printStatus(status)
 			return nil

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -75,9 +74,7 @@ func (v *verbCommand) runTest(ctx context.Context, host string, limit time.Durat
 		v.code = exitFailed
 	}
 	if asJSON {
-		e := json.NewEncoder(v.Stdout)
-		e.SetIndent("", "  ")
-		return e.Encode(report)
+		return v.printJSON(report)
 	}
 	show.verdict(report)
 	return nil

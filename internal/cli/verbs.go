@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -59,6 +60,13 @@ func (a *App) verbs(args []string) int {
 		}
 	}
 	return v.code
+}
+
+// printJSON prints a verb's answer for --json.
+func (v *verbCommand) printJSON(value any) error {
+	e := json.NewEncoder(v.Stdout)
+	e.SetIndent("", "  ")
+	return e.Encode(value)
 }
 
 func (v *verbCommand) root() *cobra.Command {

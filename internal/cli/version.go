@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -48,9 +47,7 @@ func (v *verbCommand) versionVerb() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			r := v.versionReport()
 			if asJSON {
-				e := json.NewEncoder(v.Stdout)
-				e.SetIndent("", "  ")
-				return v.failed(e.Encode(r))
+				return v.failed(v.printJSON(r))
 			}
 			_, err := fmt.Fprintln(v.Stdout, r)
 			return v.failed(err)
