@@ -49,6 +49,9 @@ func newResident(t *testing.T, config string) *resident {
 		goleak.IgnoreCurrent(),
 		goleak.IgnoreAnyFunction("sallyport/internal/sshtest.(*Host).acceptAll"), // after Restart
 		goleak.IgnoreAnyFunction("sallyport/internal/sshtest.(*Host).reap"),
+		// The daemon's own, which may not have begun yet.
+		goleak.IgnoreAnyFunction("sallyport/internal/wake.watchNetwork"),
+		goleak.IgnoreAnyFunction("sallyport/internal/wake.watchSleep"),
 	}
 	return r
 }

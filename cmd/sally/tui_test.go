@@ -92,15 +92,21 @@ func (s *screen) see(texts ...string) string {
 	return now
 }
 
-// prompt waits for a shell's.
-func (s *screen) prompt() {
+// match waits for what an expression describes.
+func (s *screen) match(what *regexp.Regexp) {
 	s.t.Helper()
-	if !poll(soon, func() bool { return shellPrompt.MatchString(s.text()) }) {
-		s.t.Fatalf("no prompt:\n%s", s.text())
+	if !poll(soon, func() bool { return what.MatchString(s.text()) }) {
+		s.t.Fatalf("never seen: %v\n%s", what, s.text())
 	}
 }
 
-var shellPrompt = regexp.MustCompile(`(?m)[#$%>]\s*$`)
+// prompt waits for a shell's.
+func (s *screen) prompt() { s.t.Helper(); s.match(shellPrompt) }
+
+var (
+	shellPrompt = regexp.MustCompile(`(?m)[#$%>]\s*$`)
+	roundTrip   = regexp.MustCompile(`\d (µs|ms) [▁-█]`) // a hop's last one, and how they went
+)
 
 // code waits for the program's end and returns its exit code.
 func (s *screen) code() string {
@@ -133,7 +139,7 @@ func TestScreens(t *testing.T) {
 	s.see("1 of 3", "you → jump1 → jump2 → target", "not connected")
 	s.press("C-o")
 	s.see("target: up", "● jump1", "● jump2", "● target", "3 up")
-	s.see("ms ▂") // a round trip was made
+	s.match(roundTrip)
 	s.picture("hosts")
 	s.press("Enter")
 	s.prompt()
