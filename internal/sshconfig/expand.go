@@ -7,8 +7,12 @@ import (
 	"strings"
 )
 
-// tokens maps a token's letter to what stands for it.
-type tokens map[byte]string
+// tokens maps a token's letter to what stands for it, which is found out only
+// where the token stands: a hash costs more than all the others.
+type tokens map[byte]func() string
+
+// always is a token that stands for s.
+func always(s string) func() string { return func() string { return s } }
 
 // expandEnv replaces ${NAME}.
 func (e *Env) expandEnv(s string) (string, error) {
@@ -77,7 +81,7 @@ func (t tokens) write(b *strings.Builder, s string, i int) error {
 	if !ok {
 		return fatalf("unknown key %%%c", s[i])
 	}
-	b.WriteString(v)
+	b.WriteString(v())
 	return nil
 }
 
@@ -114,17 +118,20 @@ type subject struct {
 // OpenSSH 9.6's.
 func (e *Env) tokens(s subject) tokens {
 	short, _, _ := strings.Cut(e.LocalHost, ".")
-	port := strconv.Itoa(s.port)
-	t := tokens{
-		'L': short, 'd': e.Home, 'h': s.host, 'i': strconv.Itoa(e.UID),
-		'j': s.jump, 'k': s.alias, 'l': e.LocalHost, 'n': s.original,
-		'p': port, 'r': s.user, 'u': e.LocalUser,
+	return tokens{
+		'L': always(short), 'd': always(e.Home), 'h': always(s.host), 'i': always(strconv.Itoa(e.UID)),
+		'j': always(s.jump), 'k': always(s.alias), 'l': always(e.LocalHost), 'n': always(s.original),
+		'p': always(strconv.Itoa(s.port)), 'r': always(s.user), 'u': always(e.LocalUser),
+		'C': func() string { return e.hash(s) },
 	}
-	hashed := e.LocalHost + s.host + port + s.user
+}
+
+// hash is %C.
+func (e *Env) hash(s subject) string {
+	hashed := e.LocalHost + s.host + strconv.Itoa(s.port) + s.user
 	if s.jump != "" && e.HashJump != nil && e.HashJump() {
 		hashed += s.jump
 	}
 	sum := sha1.Sum([]byte(hashed))
-	t['C'] = hex.EncodeToString(sum[:])
-	return t
+	return hex.EncodeToString(sum[:])
 }

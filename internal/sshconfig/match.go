@@ -210,7 +210,7 @@ func matchOrEmpty(s, list string) bool {
 // matchHost is the host that "Match host" looks at: after HostName as known so far.
 func (st *statement) matchHost() (string, error) {
 	if v := &st.vals[kwHostName]; v.set && !st.final {
-		return st.env.expandTokens(v.s, tokens{'h': st.host})
+		return st.env.expandTokens(v.s, tokens{'h': always(st.host)})
 	}
 	return st.host, nil
 }

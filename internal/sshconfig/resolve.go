@@ -320,7 +320,7 @@ func (p *pass) settleCanonical() {
 // takeHostName takes HostName into use. An address is left as it is.
 func (p *pass) takeHostName() error {
 	if v := &p.vals[kwHostName]; v.set {
-		host, err := p.env.expandTokens(v.s, tokens{'h': p.host})
+		host, err := p.env.expandTokens(v.s, tokens{'h': always(p.host)})
 		if err != nil {
 			return err
 		}

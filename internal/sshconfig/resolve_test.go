@@ -337,7 +337,8 @@ func TestHashJump(t *testing.T) {
 	paths := make(map[bool]string)
 	for _, jump := range []bool{false, true} {
 		env := hermeticEnv("/home/me")
-		env.HashJump = func() bool { return jump }
+		asked := 0
+		env.HashJump = func() bool { asked++; return jump }
 		f, err := Load(name, env)
 		if err != nil {
 			t.Fatal(err)
@@ -347,6 +348,9 @@ func TestHashJump(t *testing.T) {
 			t.Fatal(err)
 		}
 		paths[jump] = r.Control.Path
+		if asked != 1 { // it reads the whole of ssh
+			t.Errorf("asked %d times", asked)
+		}
 	}
 	// sha1("machine.example.org" "h" "22" "me"), and with "gw" appended.
 	want := map[bool]string{

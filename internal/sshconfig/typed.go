@@ -251,7 +251,7 @@ func (f *final) commandOptions(o *Options) error {
 	for k, v := range f.tokens {
 		t[k] = v
 	}
-	t['T'] = "NONE" // no tunnel interface is known before the connection
+	t['T'] = always("NONE") // no tunnel interface is known before the connection
 	s, err := f.env.expandTokens(f.str[kwLocalCommand], t)
 	if err != nil && !o.Session.PermitLocalCommand {
 		err = nil // it is never run
