@@ -45,6 +45,7 @@ type Conn struct {
 	spot        Spot
 	alternate   bool // it is at an AlternateAddress
 	several     bool // the hop has several addresses
+	nudges      chan struct{}
 	tasks       sync.WaitGroup
 	updated     sync.Once // host keys are updated once
 	closing     chan struct{}
@@ -62,7 +63,7 @@ func newConn(h *handshake, c ssh.Conn, channels <-chan ssh.NewChannel, requests 
 	conn := &Conn{
 		Conn: c, hop: h.Hop, via: h.ViaName, wire: h.wire, log: h.log, opened: time.Now(), mayOpen: h.MayOpen,
 		rtt: h.rtt, spot: h.attempt.spot(), alternate: h.to.alternate, several: h.several,
-		closing: make(chan struct{}), ended: make(chan struct{}),
+		nudges: make(chan struct{}, 1), closing: make(chan struct{}), ended: make(chan struct{}),
 		handlers: map[string]func(ssh.NewChannel){},
 	}
 	if h.keys.key != nil {
@@ -79,6 +80,9 @@ func newConn(h *handshake, c ssh.Conn, channels <-chan ssh.NewChannel, requests 
 	conn.tasks.Go(func() { conn.serveRequests(requests) })
 	conn.tasks.Go(conn.keepAlive)
 	conn.tasks.Go(conn.rekeyByTime)
+	if conn.via != "" {
+		conn.tasks.Go(conn.nudge)
+	}
 	if conn.idle != nil {
 		conn.tasks.Go(func() { conn.idle.run(conn.closing, conn.tasks.Go) })
 	}
@@ -214,24 +218,13 @@ func (c *Conn) serveRequests(in <-chan *ssh.Request) {
 		if r.Type == hostkey.RequestHostKeys && !offered { // one offer, or each would wait for the one before
 			offered = true
 			offer := r.Payload
-			c.nudge()
+			c.Nudge() // or the answer to the first channel's opening waits
 			// It makes a request of its own, whose answer must not wait for us.
 			c.tasks.Go(func() { c.updateHostKeys(offer) })
 		}
 		if r.WantReply {
 			_ = r.Reply(false, nil)
 		}
-	}
-}
-
-// nudge sends a request that wants no answer. The offer of host keys is the
-// first that a server says unasked, and what it says next, the answer to the
-// first channel's opening, waits until that is acknowledged (Nagle's algorithm).
-// For a tunnelled hop that is the jump host's to do: its kernel delays it by
-// 40 ms, unless there is something to send along with it.
-func (c *Conn) nudge() {
-	if c.via != "" {
-		c.tasks.Go(func() { _, _, _ = c.SendRequest("keepalive@openssh.com", false, nil) })
 	}
 }
 

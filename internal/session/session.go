@@ -9,7 +9,8 @@ import (
 
 // Opener opens channels; an ssh.Conn is one. When it also has the method
 // ServerVersion() []byte, as ssh.Conn does, an OpenSSH server is told when
-// nobody reads the output any more.
+// nobody reads the output any more. Its Nudge(), if it has that, is called when
+// a little has come and more is expected; it must not block.
 type Opener interface {
 	OpenChannel(name string, data []byte) (ssh.Channel, <-chan *ssh.Request, error)
 }
@@ -27,6 +28,7 @@ type Session struct {
 	ch      ssh.Channel
 	req     Request
 	version []byte // the server's identification string, nil if not known
+	nudge   func() // has what the server says next come at once
 
 	// events
 	refused chan *RefusedError // closed at the end of starting
@@ -75,6 +77,7 @@ func begin(o Opener, ch ssh.Channel, reqs <-chan *ssh.Request, r Request, messag
 		ch:      ch,
 		req:     r,
 		version: serverVersion(o),
+		nudge:   nudging(o, r),
 		refused: make(chan *RefusedError, len(messages)),
 		running: make(chan struct{}),
 		deaf:    make(chan struct{}),
@@ -145,6 +148,15 @@ func serverVersion(o Opener) []byte {
 	return nil
 }
 
+// nudging is the opener's Nudge. With a terminal a server sends at once whatever
+// there is to say.
+func nudging(o Opener, r Request) func() {
+	if n, ok := o.(interface{ Nudge() }); ok && r.PTY == nil {
+		return n.Nudge
+	}
+	return func() {}
+}
+
 // send sends the start-up messages in order. The last one is the command.
 func (s *Session) send(messages []message) {
 	defer close(s.refused)
@@ -205,6 +217,7 @@ func (s *Session) handle(r *ssh.Request) {
 			s.exit = e
 			s.mu.Unlock()
 			closeOnce(s.told)
+			s.nudge() // the end of the output is to come
 		}
 	case "eow@openssh.com":
 		known = true
