@@ -14,12 +14,12 @@ import (
 
 // spareLife is how long a session channel is kept ready on a connection that
 // has just had a session.
-const spareLife = 10 * time.Second
+const spareLife = 30 * time.Second
 
 // A session that starts on a spare has no opening that could be made again when
 // the path turns out to be dead: its command may have arrived. So a spare is
-// used only while the server was heard of lately, and kept only where a round
-// trip is worth that.
+// used only while the server was heard of lately, which it is asked for as long
+// as there is a spare; and kept only where a round trip is worth that.
 const (
 	spareFresh = 2 * time.Second
 	spareWorth = 10 * time.Millisecond
@@ -111,18 +111,33 @@ func (l *live) keepSpare(lease *pool.Lease) {
 			}
 			return
 		}
-		expired := time.NewTimer(spareLife)
-		defer expired.Stop()
-		select {
-		case <-sp.channel.Gone():
-		case <-expired.C:
-		case <-l.conn.Done():
-		case <-l.server.ctx.Done():
-		}
+		l.attend(sp)
 		if l.spares.withdraw(sp) {
 			sp.close()
 		}
 	})
+}
+
+// attend keeps a spare usable until it is gone or its life is over.
+func (l *live) attend(sp *spare) {
+	ctx, cancel := context.WithTimeout(l.server.ctx, spareLife)
+	defer cancel()
+	fresh := time.NewTicker(spareFresh / 2)
+	defer fresh.Stop()
+	for {
+		select {
+		case <-sp.channel.Gone():
+			return
+		case <-ctx.Done():
+			return
+		case <-l.conn.Done():
+			return
+		case <-fresh.C:
+			if _, err := l.conn.Ping(ctx); err != nil {
+				return
+			}
+		}
+	}
 }
 
 // isFar reports whether a round trip takes long, or every one of a few that take
