@@ -95,6 +95,9 @@ func (r *ridden) Heard() time.Time { return time.Now() }
 // OnQuiet is pool.Conn's.
 func (r *ridden) OnQuiet(func()) {}
 
+// Rest is pool.Conn's.
+func (r *ridden) Rest(bool) {}
+
 // Fail is pool.Conn's.
 func (r *ridden) Fail(error) { r.Close() }
 

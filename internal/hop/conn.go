@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -14,13 +15,6 @@ import (
 	"sallyport/internal/hostkey"
 	"sallyport/internal/identity"
 	"sallyport/internal/route"
-)
-
-// Keepalive defaults: ours are on where ssh(1)'s are off, because a shared
-// connection that is silently dead would hang everybody who uses it.
-const (
-	defaultAliveInterval = 15 * time.Second
-	defaultAliveCount    = 3
 )
 
 // Conn is a live, authenticated connection to a hop. It is safe for
@@ -46,6 +40,7 @@ type Conn struct {
 	alternate   bool // it is at an AlternateAddress
 	several     bool // the hop has several addresses
 	nudges      chan struct{}
+	resting     atomic.Bool
 	tasks       sync.WaitGroup
 	updated     sync.Once // host keys are updated once
 	closing     chan struct{}
@@ -303,54 +298,5 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 		return time.Since(start), err
 	case <-ctx.Done():
 		return 0, ctx.Err()
-	}
-}
-
-// aliveSettings are ServerAliveInterval and ServerAliveCountMax, or ours.
-func (c *Conn) aliveSettings() (time.Duration, int) {
-	o := c.hop.Options.Connect
-	if !o.ServerAliveSet {
-		return defaultAliveInterval, defaultAliveCount
-	}
-	return o.ServerAliveInterval, max(o.ServerAliveCountMax, 1)
-}
-
-// keepAlive ends the connection when the server has answered nothing for
-// interval × count. Bytes that arrive count as an answer.
-func (c *Conn) keepAlive() {
-	interval, count := c.aliveSettings()
-	if interval <= 0 {
-		return
-	}
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	missed, seen := 0, c.wire.in.Load()
-	answers := make(chan error, 1)
-	waiting := false
-	for {
-		select {
-		case <-c.closing:
-			return
-		case <-answers:
-			waiting, missed = false, 0
-			continue
-		case <-ticker.C:
-		}
-		if now := c.wire.in.Load(); now != seen {
-			seen, missed = now, 0
-			continue
-		}
-		if missed++; missed > count {
-			c.fail(&TimeoutError{After: (interval * time.Duration(count)).String(), Doing: silence[StageAlive],
-				Note: "Timeout, server not responding"})
-			return
-		}
-		if !waiting {
-			waiting = true
-			go func() {
-				_, err := c.Ping(context.Background())
-				answers <- err
-			}()
-		}
 	}
 }

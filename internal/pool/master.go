@@ -25,6 +25,8 @@ type Conn interface {
 	Heard() time.Time
 	// OnQuiet has f called when an answer is owed and nothing at all comes.
 	OnQuiet(f func())
+	// Rest says whether nobody uses it for the time being; it does not block.
+	Rest(unused bool)
 	Info() hop.Info
 	Done() <-chan struct{}
 	Wait() error
@@ -98,6 +100,22 @@ type Holder struct {
 type Lease struct {
 	master *Master
 	holder Holder
+}
+
+// lend makes a lease. The caller holds the pool's lock.
+func (m *Master) lend(h Holder) *Lease {
+	l := &Lease{master: m, holder: h}
+	m.leases[l] = struct{}{}
+	m.rest()
+	return l
+}
+
+// rest tells the connection, if there is one, whether it is in use. The caller
+// holds the pool's lock.
+func (m *Master) rest() {
+	if m.conn != nil {
+		m.conn.Rest(len(m.leases) == 0)
+	}
 }
 
 // Conn is the master's connection.

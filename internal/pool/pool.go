@@ -119,8 +119,7 @@ func (p *Pool) try(ctx context.Context, key route.Key, rt route.Route, h Holder,
 // hold makes a lease, and the verdict that has to be waited for, if m is
 // suspect. The caller holds mu.
 func (p *Pool) hold(m *Master, h Holder) (lease *Lease, verdict <-chan struct{}) {
-	lease = &Lease{master: m, holder: h}
-	m.leases[lease] = struct{}{}
+	lease = m.lend(h)
 	if m.state == Up && m.quiet() {
 		// The request does not wait: it asks for an answer of its own.
 		p.suspicious(m, 0)
@@ -235,9 +234,7 @@ func (p *Pool) Find(key route.Key, h Holder) (*Lease, error) {
 	if m == nil || m.state == Dialling {
 		return nil, ErrNoMaster
 	}
-	lease := &Lease{master: m, holder: h}
-	m.leases[lease] = struct{}{}
-	return lease, nil
+	return m.lend(h), nil
 }
 
 // Join is Find, but waits for a dial or a probe that is under way.
@@ -278,6 +275,7 @@ func (p *Pool) dialled(m *Master, r reached, err error) bool {
 		return false
 	}
 	m.conn, m.parent, m.route, m.way = r.conn, r.parent, r.route, r.way
+	m.rest()
 	p.memory.keep(m.key, r.route)
 	m.become(Up)
 	m.began, m.since = p.config.Now(), time.Now()
@@ -306,6 +304,7 @@ func (p *Pool) release(l *Lease) {
 		return
 	}
 	delete(m.leases, l)
+	m.rest()
 	if len(m.leases) == 0 {
 		if l.holder.Use != UseWatch {
 			m.idle = p.config.Now()

@@ -31,6 +31,19 @@ type fakeConn struct {
 	frozen chan struct{} // closed by thaw; nil while it answers
 	quiet  func()
 	pings  int
+	unused bool
+}
+
+func (c *fakeConn) Rest(unused bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unused = unused
+}
+
+func (c *fakeConn) rests() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unused
 }
 
 func (c *fakeConn) Heard() time.Time {
