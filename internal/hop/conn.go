@@ -41,6 +41,8 @@ type Conn struct {
 	several     bool // the hop has several addresses
 	nudges      chan struct{}
 	resting     atomic.Bool
+	quickest    atomic.Int64 // round trip that was ever seen
+	presence    *presence
 	tasks       sync.WaitGroup
 	updated     sync.Once // host keys are updated once
 	closing     chan struct{}
@@ -58,8 +60,12 @@ func newConn(h *handshake, c ssh.Conn, channels <-chan ssh.NewChannel, requests 
 	conn := &Conn{
 		Conn: c, hop: h.Hop, via: h.ViaName, wire: h.wire, log: h.log, opened: time.Now(), mayOpen: h.MayOpen,
 		rtt: h.rtt, spot: h.attempt.spot(), alternate: h.to.alternate, several: h.several,
-		nudges: make(chan struct{}, 1), closing: make(chan struct{}), ended: make(chan struct{}),
+		presence: newPresence(h.Via),
+		nudges:   make(chan struct{}, 1), closing: make(chan struct{}), ended: make(chan struct{}),
 		handlers: map[string]func(ssh.NewChannel){},
+	}
+	if h.rtt > 0 {
+		conn.noteRTT(h.rtt)
 	}
 	if h.keys.key != nil {
 		conn.fingerprint = hostkey.Fingerprint(h.keys.key, "sha256")
@@ -295,7 +301,11 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	}()
 	select {
 	case err := <-done:
-		return time.Since(start), err
+		took := time.Since(start)
+		if err == nil {
+			c.noteRTT(took)
+		}
+		return took, err
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}

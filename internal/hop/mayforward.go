@@ -27,6 +27,25 @@ func (c *Conn) MayForward() error {
 // OpenChannel opens a channel (RFC 4254 §5.1). Whatever is not a session leads
 // somewhere else, and is refused where nothing may be forwarded.
 func (c *Conn) OpenChannel(name string, data []byte) (ssh.Channel, <-chan *ssh.Request, error) {
+	ch, requests, err := c.open(name, data)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.idle.add(name, c.pace(ch)), requests, nil
+}
+
+// openTunnel is OpenChannel for what carries another hop's connection: nothing
+// of that may wait, whatever it is.
+func (c *Conn) openTunnel(name string, data []byte) (ssh.Channel, <-chan *ssh.Request, error) {
+	ch, requests, err := c.open(name, data)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.idle.add(name, ch), requests, nil
+}
+
+// open opens a channel if it may be.
+func (c *Conn) open(name string, data []byte) (ssh.Channel, <-chan *ssh.Request, error) {
 	if c.mayOpen != nil {
 		if err := c.mayOpen(); err != nil {
 			return nil, nil, err
@@ -37,11 +56,7 @@ func (c *Conn) OpenChannel(name string, data []byte) (ssh.Channel, <-chan *ssh.R
 			return nil, nil, err
 		}
 	}
-	ch, requests, err := c.openExpecting(name, data)
-	if err != nil {
-		return nil, nil, err
-	}
-	return c.idle.add(name, ch), requests, nil
+	return c.openExpecting(name, data)
 }
 
 // SendRequest makes a global request (RFC 4254 §4). The server is not asked to

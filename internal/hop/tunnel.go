@@ -32,8 +32,12 @@ func dialTunnel(ctx context.Context, via Opener, host string, port int) (net.Con
 		err error
 	}
 	done := make(chan result, 1)
+	open := via.OpenChannel
+	if c, ok := via.(*Conn); ok {
+		open = c.openTunnel
+	}
 	go func() {
-		ch, reqs, err := via.OpenChannel("direct-tcpip", ssh.Marshal(&directTCPIP{
+		ch, reqs, err := open("direct-tcpip", ssh.Marshal(&directTCPIP{
 			Host: host, Port: uint32(port), OriginAddr: "127.0.0.1", OriginPort: 65535,
 		}))
 		if err == nil {

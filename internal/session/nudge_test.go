@@ -1,19 +1,40 @@
 package session
 
 import (
+	"io"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
 )
 
-// nudged counts how often it is asked to have the server go on.
+// nudged counts how often it is asked to have the server go on, and how often
+// it is told that somebody types.
 type nudged struct {
 	ssh.Conn
-	n atomic.Int32
+	n, typed atomic.Int32
 }
 
 func (n *nudged) Nudge() { n.n.Add(1) }
+func (n *nudged) Typed() { n.typed.Add(1) }
+
+// TestTyped: a terminal is a person, from its start on.
+func TestTyped(t *testing.T) {
+	for _, pty := range []*PTY{nil, {}} {
+		o := &nudged{Conn: dialPeer(t, accepting(func(p *peer) {
+			if pty != nil {
+				p.next(t, true)
+			}
+			p.next(t, true)
+			_, _ = io.ReadAll(p)
+		}))}
+		do(t, o, Request{PTY: pty, EscapeChar: -1}, strings.NewReader("x"))
+		if n := o.typed.Load(); (n >= 2) != (pty != nil) {
+			t.Errorf("terminal %v: told %d times", pty != nil, n)
+		}
+	}
+}
 
 // TestNudgedWhenMoreIsExpected: after a little output, and while the status or
 // the end of the output is to come; not when there is a terminal, for which

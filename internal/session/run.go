@@ -257,6 +257,7 @@ func (s *Session) sendEOW() {
 
 // write sends input, in packets that fit into those of the hops before.
 func (s *Session) write(p []byte) error {
+	s.typed()
 	for len(p) > 0 {
 		n := min(len(p), bulkPacket)
 		if _, err := s.ch.Write(p[:n]); err != nil {

@@ -10,7 +10,8 @@ import (
 // Opener opens channels; an ssh.Conn is one. When it also has the method
 // ServerVersion() []byte, as ssh.Conn does, an OpenSSH server is told when
 // nobody reads the output any more. Its Nudge(), if it has that, is called when
-// a little has come and more is expected; it must not block.
+// a little has come and more is expected, and its Typed() when somebody types
+// into a terminal. They must not block.
 type Opener interface {
 	OpenChannel(name string, data []byte) (ssh.Channel, <-chan *ssh.Request, error)
 }
@@ -29,6 +30,7 @@ type Session struct {
 	req     Request
 	version []byte // the server's identification string, nil if not known
 	nudge   func() // has what the server says next come at once
+	typed   func() // somebody types
 
 	// events
 	refused chan *RefusedError // closed at the end of starting
@@ -78,6 +80,7 @@ func begin(o Opener, ch ssh.Channel, reqs <-chan *ssh.Request, r Request, messag
 		req:     r,
 		version: serverVersion(o),
 		nudge:   nudging(o, r),
+		typed:   typing(o, r),
 		refused: make(chan *RefusedError, len(messages)),
 		running: make(chan struct{}),
 		deaf:    make(chan struct{}),
@@ -86,6 +89,7 @@ func begin(o Opener, ch ssh.Channel, reqs <-chan *ssh.Request, r Request, messag
 		done:    make(chan struct{}),
 		exit:    Exit{Lost: true},
 	}
+	s.typed() // a person who gets a terminal is about to
 	s.work(func() { s.serve(reqs) })
 	s.work(func() { s.send(messages) })
 	return s
@@ -153,6 +157,14 @@ func serverVersion(o Opener) []byte {
 func nudging(o Opener, r Request) func() {
 	if n, ok := o.(interface{ Nudge() }); ok && r.PTY == nil {
 		return n.Nudge
+	}
+	return func() {}
+}
+
+// typing is the opener's Typed, for a session with a terminal.
+func typing(o Opener, r Request) func() {
+	if t, ok := o.(interface{ Typed() }); ok && r.PTY != nil {
+		return t.Typed
 	}
 	return func() {}
 }
