@@ -65,5 +65,10 @@ func (c *Conn) expectAnswer() (arrived func()) {
 // it may take is the business of who asked.
 func (c *Conn) openExpecting(name string, data []byte) (ssh.Channel, <-chan *ssh.Request, error) {
 	defer c.expectAnswer()()
-	return c.Conn.OpenChannel(name, data)
+	begun := time.Now()
+	ch, requests, err := c.Conn.OpenChannel(name, data)
+	if err == nil {
+		c.noteRTT(time.Since(begun))
+	}
+	return ch, requests, err
 }

@@ -111,7 +111,7 @@ func (p *paced) room() int {
 	limit := p.limit()
 	heard, since := p.conn.wire.in.Load(), time.Now()
 	for p.conn.presence.isTyping() {
-		if room := limit - p.window(); room > 0 {
+		if room := limit - p.window(); room >= limit/4 { // not a packet's worth each time
 			return room
 		}
 		time.Sleep(paceLook)
