@@ -149,6 +149,7 @@ func (c *sshCommand) privateDaemon(ctx context.Context) (*net.UnixConn, func(), 
 		return nil, nil, err
 	}
 	daemon.EaseCollector()
+	daemon.EaseScheduler()
 	server := daemon.New(daemon.Config{Version: c.Version, Private: true, Tell: c.tell, Say: c.voice.complain, Louder: c.voice.louder, Through: c.through,
 		Background: c.leaves()})
 	server.Serve(theirs)

@@ -382,5 +382,6 @@ func (v *verbCommand) runDaemon(dir daemon.Dir, idle time.Duration, ready *os.Fi
 		ready.Close()
 	}
 	daemon.EaseCollector()
+	daemon.EaseScheduler()
 	return instance.Run(context.Background())
 }
