@@ -24,7 +24,7 @@ const soon = 20 * time.Second
 
 // upWithSocket brings the host "target" up in a server of this process and
 // returns the path of its control socket.
-func upWithSocket(t *testing.T, account *sshtest.Account, sshd ...string) (path string) {
+func upWithSocket(t testing.TB, account *sshtest.Account, sshd ...string) (path string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "daemon")
 	if err != nil {
@@ -61,7 +61,7 @@ func upWithSocket(t *testing.T, account *sshtest.Account, sshd ...string) (path 
 	return path
 }
 
-func socketPair(t *testing.T) (a, b *net.UnixConn) {
+func socketPair(t testing.TB) (a, b *net.UnixConn) {
 	t.Helper()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
