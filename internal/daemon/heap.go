@@ -3,7 +3,6 @@ package daemon
 import (
 	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 )
 
 // heapSlack is how much garbage may gather before a collection. The collector
@@ -35,12 +34,13 @@ func (c *collectorSlack) watch() {
 
 // adjust sets the collector's percentage, unless it is about right.
 func (c *collectorSlack) adjust() {
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
-	want := 400 // before the first collection nothing is known
-	if bytes := live[0].Value.Uint64(); bytes > 0 {
-		want = int(min(max(heapSlack*100/bytes, 100), 800))
-	}
+	// What was in use at the last collection follows from when the next one
+	// is due. runtime/metrics would tell, but has every start of the program
+	// pay for its tables.
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	live := max(stats.NextGC/uint64(100+c.percent)*100, 1)
+	want := int(min(max(heapSlack*100/live, 100), 800))
 	if diff := want - c.percent; diff > c.percent/8 || diff < -c.percent/8 {
 		c.percent = want
 		debug.SetGCPercent(want)

@@ -150,7 +150,9 @@ func TestSessionsLeaveNothing(t *testing.T) {
 	for range rounds {
 		round()
 	}
-	for end := time.Now().Add(soon); !settled() && time.Now().Before(end); {
+	// A channel may be kept ready for half a minute, if the machine was so busy
+	// that the server seemed far.
+	for end := time.Now().Add(soon + 30*time.Second); !settled() && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	if !settled() || after.threads > maxThreads {
