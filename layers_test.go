@@ -17,9 +17,10 @@ import (
 // layers says which of our packages each package may import: the twin of the
 // table in docs/architecture.md.
 var layers = map[string][]string{
+	"plain":      {},
 	"sshconfig":  {},
 	"sshargs":    {"sshconfig"},
-	"route":      {"sshconfig"},
+	"route":      {"plain", "sshconfig"},
 	"inventory":  {"sshconfig", "route"},
 	"hostkey":    {},
 	"identity":   {},
@@ -30,7 +31,7 @@ var layers = map[string][]string{
 	"session":    {},
 	"forward":    {"sshconfig"},
 	"mux":        {},
-	"api":        {},
+	"api":        {"plain"},
 	"askpass":    {},
 	"atomicfile": {},
 	"secret":     {"atomicfile"},
