@@ -3,9 +3,9 @@ package route
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"slices"
 
+	"sallyport/internal/plain"
 	"sallyport/internal/sshconfig"
 )
 
@@ -75,7 +75,7 @@ func (r Route) digest() string {
 		id.Ways = append(id.Ways, w.digest(target.Options.Connect))
 	}
 	slices.Sort(id.Ways)
-	return digest(id)
+	return digest("hop", &id)
 }
 
 // digest identifies a way; o is of the hop that it leads to.
@@ -83,15 +83,12 @@ func (w Way) digest(o sshconfig.Connect) string {
 	if len(w.Hops) > 0 {
 		return Route{Hops: w.Hops}.digest()
 	}
-	return digest(local{w.Command, o.AddressFamily, o.BindAddress, o.BindInterface})
+	return digest("local", &local{w.Command, o.AddressFamily, o.BindAddress, o.BindInterface})
 }
 
-func digest(v any) string {
-	encoded, err := json.Marshal(v)
-	if err != nil {
-		panic("route: options are not plain data: " + err.Error())
-	}
-	sum := sha256.Sum256(encoded)
+// digest is of what v points to, an identity of that kind.
+func digest(kind string, v any) string {
+	sum := sha256.Sum256(plain.Append([]byte(kind), v))
 	return base64.RawURLEncoding.EncodeToString(sum[:15])
 }
 

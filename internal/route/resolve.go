@@ -111,6 +111,9 @@ func wayIsGiven(q sshconfig.Query) bool {
 // through hops. One that is there already is left out.
 func (e *expander) alternates(ctx context.Context, target Hop, hops, stack []Hop) ([]Way, error) {
 	o := target.Options
+	if len(o.Proxy.Alternates) == 0 {
+		return nil, nil
+	}
 	seen := []string{Way{Hops: hops, Command: o.Proxy.Command}.digest(o.Connect)}
 	var ways []Way
 	for _, chain := range o.Proxy.Alternates {
