@@ -1,17 +1,18 @@
 package main_test
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 
+	"sallyport/internal/api"
 	"sallyport/internal/sshtest"
 )
 
@@ -41,11 +42,17 @@ func playConnect(path string) int {
 		return 1
 	}
 	defer conn.Close()
-	request := `{"version":1,"op":"status"}`
-	conn.SetDeadline(time.Now().Add(soon))
-	conn.Write(append([]byte{0, 0, 0, byte(len(request))}, request...))
-	answer, err := io.ReadAll(conn)
-	if err != nil && !errors.Is(err, syscall.ECONNRESET) {
+	ctx, cancel := context.WithTimeout(context.Background(), soon)
+	defer cancel()
+	result, err := api.Do(ctx, conn.(*net.UnixConn), &api.Request{Op: api.OpStatus}, nil)
+	var answer []byte
+	switch {
+	case err == nil:
+		answer, err = json.Marshal(result)
+	case errors.Is(err, api.ErrDaemonGone), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		err = nil // it ended without a word
+	}
+	if err != nil {
 		fmt.Println("no end:", err)
 	}
 	fmt.Printf("connected: %q\n", answer)

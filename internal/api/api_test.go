@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"reflect"
 	"strings"
 	"testing"
+	"testing/iotest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -154,11 +157,10 @@ func TestAttach(t *testing.T) {
 // TestDaemonGone is told as such, before and within an answer.
 func TestDaemonGone(t *testing.T) {
 	t.Parallel()
-	for _, said := range []string{"", "\x00\x00", "\x00\x00\x00\x09{\"res"} {
+	for _, said := range []string{"", "\x00\x00", "\x00\x00\x00\x09{\"res", "\x00\x00\x00\x09\x00"} {
 		client, server := pair(t)
 		go func() {
-			var r Request
-			_ = readMessage(server, &r)
+			_, _ = readRequest(server)
 			_, _ = io.WriteString(server, said)
 			server.Close()
 		}()
@@ -174,8 +176,7 @@ func TestCommandGivesUp(t *testing.T) {
 	client, server := pair(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		var r Request
-		_ = readMessage(server, &r)
+		_, _ = readRequest(server)
 		cancel()
 	}()
 	if _, err := Do(ctx, client, &Request{Op: OpStatus}, nil); !errors.Is(err, context.Canceled) {
@@ -225,10 +226,110 @@ func TestResultTooLong(t *testing.T) {
 func TestMessageGolden(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	if err := writeMessage(&b, answer{ID: 1, Text: "x"}); err != nil {
+	if err := writeMessage(&b, &answer{ID: 1, Text: "x"}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := b.String(), "\x00\x00\x00\x13{\"id\":1,\"text\":\"x\"}"; got != want {
+	if got, want := b.String(), "\x00\x00\x00\x04\x02\x01x\x00"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestLongMessages arrive whole, however they are cut.
+func TestLongMessages(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{0, 1, firstRead - 4, firstRead, firstRead + 1, 5*firstRead + 3, maxMessage - 10} {
+		want, got := answer{Text: strings.Repeat("x", size)}, answer{}
+		if err := readMessage(iotest.HalfReader(strings.NewReader(message(&want))), &got); err != nil || got != want {
+			t.Errorf("%d bytes: %d, %v", size, len(got.Text), err)
+		}
+	}
+	if err := writeMessage(io.Discard, &answer{Text: strings.Repeat("x", maxMessage)}); !errors.Is(err, errTooLong) {
+		t.Errorf("too long: %v", err)
+	}
+}
+
+// TestRequestTooLong is not sent at all.
+func TestRequestTooLong(t *testing.T) {
+	t.Parallel()
+	client, server := pair(t)
+	if _, err := Do(t.Context(), client, &Request{Dir: strings.Repeat("x", maxMessage)}, nil); !errors.Is(err, errTooLong) {
+		t.Errorf("%v", err)
+	}
+	client.Close()
+	if said, err := io.ReadAll(server); len(said) > 0 || err != nil {
+		t.Errorf("%d bytes were sent, %v", len(said), err)
+	}
+}
+
+// TestEveryField travels: nothing of a message is lost.
+func TestEveryField(t *testing.T) {
+	t.Parallel()
+	for _, want := range []any{new(Request), new(answer), new(event)} {
+		number := 0
+		fill(reflect.ValueOf(want).Elem(), &number)
+		got := reflect.New(reflect.TypeOf(want).Elem()).Interface()
+		if err := readMessage(strings.NewReader(message(want)), got); err != nil {
+			t.Errorf("%T: %v", want, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%T: %s", want, diff)
+		}
+	}
+}
+
+// fill sets all that v has to values that differ.
+func fill(v reflect.Value, number *int) {
+	*number++
+	switch v.Kind() {
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.String:
+		v.SetString(fmt.Sprint("text ", *number))
+	case reflect.Int, reflect.Int64:
+		v.SetInt(int64(*number))
+	case reflect.Uint8, reflect.Uint64:
+		v.SetUint(uint64(*number))
+	case reflect.Float64:
+		v.SetFloat(float64(*number) / 2)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem(), number)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		fill(v.Index(0), number)
+		fill(v.Index(1), number)
+	case reflect.Map:
+		key, element := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		fill(key, number)
+		fill(element, number)
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(key, element)
+	case reflect.Struct:
+		if when, ok := v.Addr().Interface().(*time.Time); ok {
+			*when = time.Unix(int64(*number), 1).UTC()
+			return
+		}
+		for i := range v.NumField() {
+			fill(v.Field(i), number)
+		}
+	default:
+		panic("fill: " + v.Type().String())
+	}
+}
+
+// TestManyZeros of each kind of list are not taken for an attack.
+func TestManyZeros(t *testing.T) {
+	t.Parallel()
+	want := &event{Result: &Result{Closed: make([]string, 1000), Records: make([]Record, 1000), Forwards: make([]Forward, 1000),
+		Status: &Status{Masters: make([]Master, 1000), Kept: make([]Kept, 1000)}}}
+	want.Result.Status.Masters[0].Held = make([]Holder, 1000)
+	e, err := readEvent(strings.NewReader(message(want)))
+	if diff := cmp.Diff(want, &e); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+	request, got := &Request{Forwards: make([]ForwardSpec, 1000), Env: make([]string, 1000), IDs: make([]string, 1000)}, &Request{}
+	err = readMessage(strings.NewReader(message(request)), got)
+	if diff := cmp.Diff(request, got); diff != "" || err != nil {
+		t.Error(err, diff)
 	}
 }

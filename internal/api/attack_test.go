@@ -2,9 +2,7 @@ package api
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"runtime"
@@ -12,27 +10,39 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"sallyport/internal/plain"
 )
 
 // frame is a message of any bytes.
-func frame(body string) string {
-	return string(binary.BigEndian.AppendUint32(nil, uint32(len(body)))) + body
-}
+func frame(body string) string { return string(appendFrame(nil, body)) }
+
+// message is one that v points to.
+func message(v any) string { return frame(string(plain.Append(nil, v))) }
+
+// request is all that a client sends at first.
+func request(r Request) string { return frame(ourHello()) + message(&r) }
 
 // hostile is what a client should not send as its request, and what Serve says.
 var hostile = map[string]struct{ bytes, err string }{
 	"nothing":          {"", "EOF"},
 	"half a length":    {"\x00\x00", "unexpected EOF"},
-	"half a message":   {"\x00\x00\x00\x20{\"version\":1", "unexpected EOF"},
+	"half a hello":     {"\x00\x00\x00\x20{\"version\":1", "unexpected EOF"},
 	"4 GiB announced":  {"\xff\xff\xff\xff{}", "too long"},
 	"a byte too much":  {"\x00\x40\x00\x01", "too long"},
-	"no JSON":          {frame("GET / HTTP/1.1\r\n"), "decode message"},
-	"an empty message": {frame(""), "decode message"},
+	"no hello":         {frame("GET / HTTP/1.1\r\n"), "decode message"},
+	"an empty hello":   {frame(""), "decode message"},
 	"an array":         {frame("[]"), "decode message"},
-	"wrong types":      {frame(`{"version":"one","op":{}}`), "decode message"},
-	"too deep":         {frame(`{"route":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}`), "decode message"},
+	"wrong types":      {frame(`{"version":"one","layout":{}}`), "decode message"},
+	"too deep":         {frame(`{"version":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}`), "decode message"},
 	"a huge number":    {frame(`{"version":1e999}`), "decode message"},
-	"two values":       {frame(`{"version":1}{"version":1}`), "decode message"},
+	"two hellos":       {frame(ourHello() + ourHello()), "decode message"},
+	"a hello alone":    {frame(ourHello()), "EOF"},
+	"half a request":   {request(Request{Op: OpUp})[:60], "unexpected EOF"},
+	"an empty request": {frame(ourHello()) + frame(""), "malformed"},
+	"JSON":             {frame(ourHello()) + frame(`{"version":2,"op":"up"}`), "malformed"},
+	"a long request":   {frame(ourHello()) + frame(string(plain.Append(nil, &Request{}))+"\x00"), "malformed"},
+	"a length of 2^64": {frame(ourHello()) + frame(strings.Repeat("\xff", 9)+"\x01"), "malformed"},
 }
 
 // TestHostileRequests reach no handler.
@@ -58,29 +68,10 @@ func TestHostileRequests(t *testing.T) {
 	}
 }
 
-// TestOtherVersion is told to a command that can be older or newer.
-func TestOtherVersion(t *testing.T) {
-	t.Parallel()
-	client, server := pair(t)
-	h := &handler{}
-	done := start(t, server, h, patient)
-	if _, err := io.WriteString(client, frame(`{"version":99,"op":"quit"}`)); err != nil {
-		t.Fatal(err)
-	}
-	var e event
-	if err := readMessage(client, &e); err != nil || e.Error == nil || e.Error.Code != CodeVersion {
-		t.Errorf("%+v, %v", e, err)
-	}
-	end(t, done)
-	if len(h.calls) > 0 {
-		t.Errorf("performed %v", h.calls)
-	}
-}
-
 // TestSlowClient dribbles its request.
 func TestSlowClient(t *testing.T) {
 	t.Parallel()
-	for _, said := range []string{"", "\x00\x00", "\x00\x00\x00\x20{"} {
+	for _, said := range []string{"", "\x00\x00", "\x00\x00\x00\x20{", frame(ourHello()), request(Request{Op: OpStatus})[:60]} {
 		client, server := pair(t)
 		done := start(t, server, &handler{}, impatient)
 		if _, err := io.WriteString(client, said); err != nil {
@@ -101,7 +92,7 @@ func isTimeout(err error) bool {
 // waits for with others must be held up once at most, not by every notice.
 func TestStoppedClient(t *testing.T) {
 	t.Parallel()
-	_, server := pair2(t, frame(`{"version":1,"op":"up"}`))
+	_, server := pair2(t, request(Request{Op: OpUp}))
 	wait := patience{request: soon, send: 200 * time.Millisecond}
 	took := make(chan time.Duration, 1)
 	done := start(t, server, &handler{up: func(ctx context.Context, _ *Request, ask *Asker) (*Result, error) {
@@ -135,7 +126,7 @@ func pair2(t testing.TB, said string) (client, server *net.UnixConn) {
 // TestClientLeaves ends its request, with all its questions.
 func TestClientLeaves(t *testing.T) {
 	t.Parallel()
-	client, server := pair2(t, frame(`{"version":1,"op":"up"}`))
+	client, server := pair2(t, request(Request{Op: OpUp}))
 	asking := make(chan struct{}, 100)
 	done := start(t, server, &handler{up: func(ctx context.Context, _ *Request, ask *Asker) (*Result, error) {
 		var all sync.WaitGroup
@@ -160,21 +151,21 @@ func TestClientLeaves(t *testing.T) {
 // TestForgedAnswers are for questions that were never asked, or come twice.
 func TestForgedAnswers(t *testing.T) {
 	t.Parallel()
-	client, server := pair2(t, frame(`{"version":1,"op":"up"}`)+
-		frame(`{"id":-1,"text":"forged"}`)+frame(`{"id":0,"text":"forged"}`)+frame(`{"id":2,"text":"forged"}`)+frame(`{}`))
+	client, server := pair2(t, request(Request{Op: OpUp})+
+		message(&answer{ID: -1, Text: "forged"})+message(&answer{Text: "forged"})+message(&answer{ID: 2, Text: "forged"})+message(&answer{}))
 	done := start(t, server, &handler{up: func(ctx context.Context, _ *Request, ask *Asker) (*Result, error) {
 		text, err := ask.Ask(ctx, Question{Text: "?"})
 		return &Result{Key: text}, err
 	}}, patient)
-	var e event
-	if err := readMessage(client, &e); err != nil || e.Ask == nil {
+	e, err := readEvent(client)
+	if err != nil || e.Ask == nil {
 		t.Fatalf("%+v, %v", e, err)
 	}
-	right := frame(fmt.Sprintf(`{"id":%d,"text":"right"}`, e.Ask.ID))
+	right := message(&answer{ID: e.Ask.ID, Text: "right"})
 	if _, err := io.WriteString(client, right+right+right); err != nil {
 		t.Fatal(err)
 	}
-	if err := readMessage(client, &e); err != nil || e.Result == nil || e.Result.Key != "right" {
+	if e, err = readEvent(client); err != nil || e.Result == nil || e.Result.Key != "right" {
 		t.Errorf("%+v, %v", e.Result, err)
 	}
 	end(t, done)
@@ -183,7 +174,7 @@ func TestForgedAnswers(t *testing.T) {
 // TestGarbageInsteadOfAnAnswer ends the request.
 func TestGarbageInsteadOfAnAnswer(t *testing.T) {
 	t.Parallel()
-	_, server := pair2(t, frame(`{"version":1,"op":"up"}`)+"\xff\xff\xff\xff")
+	_, server := pair2(t, request(Request{Op: OpUp})+"\xff\xff\xff\xff")
 	done := start(t, server, &handler{up: func(ctx context.Context, _ *Request, ask *Asker) (*Result, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -194,7 +185,7 @@ func TestGarbageInsteadOfAnAnswer(t *testing.T) {
 // TestCrowd is a thousand clients of which each stops somewhere in its request.
 func TestCrowd(t *testing.T) {
 	t.Parallel()
-	request := frame(`{"version":1,"op":"status"}`)
+	request := request(Request{Op: OpStatus})
 	var crowd sync.WaitGroup
 	for i := range 1000 {
 		client, server := pair2(t, request[:i%len(request)])
@@ -210,7 +201,7 @@ func TestMemoryFollowsWhatArrives(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	for range 100 {
 		var r Request
-		if err := readMessage(strings.NewReader("\x00\x40\x00\x00{"), &r); !errors.Is(err, io.ErrUnexpectedEOF) {
+		if err := readMessage(strings.NewReader("\x00\x40\x00\x00\x00"), &r); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Fatal(err)
 		}
 	}
@@ -224,13 +215,13 @@ func TestMemoryFollowsWhatArrives(t *testing.T) {
 func TestEvilDaemon(t *testing.T) {
 	t.Parallel()
 	for name, attack := range map[string]string{
-		"4 GiB": "\xff\xff\xff\xff", "garbage": frame("garbage"), "wrong types": frame(`{"ask":7}`),
-		"too deep": frame(`{"result":` + strings.Repeat("[", 100_000) + `}`),
+		"4 GiB": "\xff\xff\xff\xff", "garbage": frame("garbage"), "wrong types": frame(`{"error":7}`),
+		"too deep": frame(`{"error":` + strings.Repeat("[", 100_000) + `}`), "an empty message": frame(""),
+		"an event and more": frame(string(plain.Append(nil, &event{Result: &Result{}})) + "\x00"),
 	} {
 		client, server := pair2(t, "")
 		go func() {
-			var r Request
-			_ = readMessage(server, &r)
+			_, _ = readRequest(server)
 			_, _ = io.WriteString(server, attack)
 		}()
 		if _, err := Do(t.Context(), client, &Request{Op: OpUp}, nil); err == nil {

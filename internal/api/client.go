@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,14 +36,15 @@ func Logs(ctx context.Context, conn *net.UnixConn, r *Request, emit func(Record)
 func do(ctx context.Context, conn *net.UnixConn, r *Request, who Person, emit func(Record)) (*Result, error) {
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	r.Version = Version
-	if err := writeMessage(conn, r); err != nil {
-		return nil, transportError(ctx, err)
+	request, err := appendMessage(appendFrame(nil, ourHello()), r)
+	if err != nil {
+		return nil, err
 	}
+	_, unsent := conn.Write(request) // a daemon that refuses it may not read all
 	for {
-		var e event
-		if err := readMessage(conn, &e); err != nil {
-			return nil, transportError(ctx, err)
+		e, err := readEvent(conn)
+		if err != nil {
+			return nil, transportError(ctx, cmp.Or(unsent, err))
 		}
 		switch {
 		case e.Result != nil:
@@ -75,7 +77,7 @@ func answerQuestion(ctx context.Context, conn net.Conn, q Question, who Person) 
 	case err != nil:
 		a.Refused = "cancelled"
 	}
-	return writeMessage(conn, a)
+	return writeMessage(conn, &a)
 }
 
 func transportError(ctx context.Context, err error) error {

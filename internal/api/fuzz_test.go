@@ -12,7 +12,7 @@ func FuzzReadMessage(f *testing.F) {
 	for _, attack := range hostile {
 		f.Add(attack.bytes)
 	}
-	f.Add(frame(`{"version":1,"op":"up","env":["A=b"],"dir":"/","route":{"Hops":[{}]}}`))
+	f.Add(message(&Request{Op: OpUp, Env: []string{"A=b"}, Dir: "/", Route: []byte("route")}))
 	f.Fuzz(func(t *testing.T, said string) {
 		in := strings.NewReader(said)
 		var r Request
@@ -33,7 +33,7 @@ func FuzzServe(f *testing.F) {
 		f.Add(attack.bytes)
 	}
 	for _, op := range []Op{OpUp, OpAttach, OpDown, OpStatus, OpCheck, OpLogs, OpQuit} {
-		f.Add(frame(`{"version":1,"op":"`+string(op)+`"}`) + frame(`{"id":1,"text":"x"}`) + "more")
+		f.Add(request(Request{Op: op}) + message(&answer{ID: 1, Text: "x"}) + "more")
 	}
 	f.Fuzz(func(t *testing.T, said string) {
 		client, server := pair(t)
@@ -52,4 +52,12 @@ func FuzzServe(f *testing.F) {
 		_, _ = io.Copy(io.Discard, client)
 		end(t, done)
 	})
+}
+
+// FuzzReadEvent takes all that a daemon says.
+func FuzzReadEvent(f *testing.F) {
+	f.Add(message(&event{Ask: &Question{ID: 1, Text: "?"}}))
+	f.Add(message(&event{Result: &Result{Status: &Status{Masters: []Master{{Route: []string{"a"}}}}}}))
+	f.Add(frame(`{"error":{"code":"version"}}`))
+	f.Fuzz(func(t *testing.T, said string) { _, _ = readEvent(strings.NewReader(said)) })
 }

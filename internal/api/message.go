@@ -1,19 +1,6 @@
 package api
 
-import (
-	"encoding/binary"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"time"
-)
-
-// Version is the protocol's; client and daemon must agree.
-const Version = 1
-
-// maxMessage bounds a message, in bytes.
-const maxMessage = 4 << 20
+import "time"
 
 // Op is what a request asks for.
 type Op string
@@ -37,62 +24,61 @@ const (
 
 // Request is the first message on a connection.
 type Request struct {
-	Version int `json:"version"`
-	Op      Op  `json:"op"`
-	// Route is a resolved route, for up, attach and check.
-	Route json.RawMessage `json:"route,omitempty"`
+	Op Op
+	// Route is a resolved route, encoded, for up, attach and forward-add.
+	Route []byte
 	// Key names a route for check and down where the whole is not needed.
-	Key string `json:"key,omitempty"`
+	Key string
 	// All is down's: every master.
-	All bool `json:"all,omitempty"`
+	All bool
 	// Drain is down's: who uses the master goes on, and it closes after that.
-	Drain bool `json:"drain,omitempty"`
+	Drain bool
 	// Watch is check's: the round trip does not count as use, so whoever only
 	// looks on keeps no connection alive.
-	Watch bool `json:"watch,omitempty"`
+	Watch bool
 	// Pin is up's: keep it up until it is taken down.
-	Pin bool `json:"pin,omitempty"`
+	Pin bool
 	// Passphrase is lock's: ask for one, which unlock will ask for.
-	Passphrase bool `json:"passphrase,omitempty"`
+	Passphrase bool
 	// Env and Dir are the asking process's environment and working directory.
-	Env []string `json:"env,omitempty"`
-	Dir string   `json:"dir,omitempty"`
+	Env []string
+	Dir string
 	// Debug asks for debugging notices up to this level, 0 for none.
-	Debug int `json:"debug,omitempty"`
+	Debug int
 	// Hop limits logs to one hop; Follow goes on until the client leaves.
-	Hop    string `json:"hop,omitempty"`
-	Follow bool   `json:"follow,omitempty"`
+	Hop    string
+	Follow bool
 	// Hangup is attach's: the signal, named without SIG, that a session's
 	// program gets when the client goes away before it has ended; "" for none.
-	Hangup string `json:"hangup,omitempty"`
+	Hangup string
 	// What says what a lease is for, for status: "shell", "command", …
-	What string `json:"what,omitempty"`
+	What string
 	// Detach is attach's: a stdio forward goes on when its client has left.
-	Detach bool `json:"detach,omitempty"`
+	Detach bool
 	// Forwards are attach's that must be able to listen before anything is
 	// dialled; for forward-add they are those to add, with a Name for all of them; Now brings the
 	// route up at once. IDs are the ids or names of those to remove (or All).
-	Forwards []ForwardSpec `json:"forwards,omitempty"`
-	Name     string        `json:"name,omitempty"`
-	Now      bool          `json:"now,omitempty"`
-	IDs      []string      `json:"ids,omitempty"`
+	Forwards []ForwardSpec
+	Name     string
+	Now      bool
+	IDs      []string
 }
 
 // Question is something the person must answer.
 type Question struct {
-	ID    int    `json:"id"`
-	Hop   string `json:"hop"`
-	Kind  string `json:"kind"`
-	Intro string `json:"intro,omitempty"`
-	Text  string `json:"text"`
-	Echo  bool   `json:"echo,omitempty"`
+	ID    int
+	Hop   string
+	Kind  string
+	Intro string
+	Text  string
+	Echo  bool
 }
 
 // Notice is something the person should see.
 type Notice struct {
-	Hop  string `json:"hop"`
-	Kind string `json:"kind"` // "banner", "warning", "info" or "debug"
-	Text string `json:"text"`
+	Hop  string
+	Kind string // "banner", "warning", "info" or "debug"
+	Text string
 }
 
 // Record is one line of the daemon's log.
@@ -107,16 +93,16 @@ type Record struct {
 // Result is the last message of the daemon; which fields are set depends on
 // the operation.
 type Result struct {
-	Key   string `json:"key,omitempty"`   // up, attach
-	Fresh bool   `json:"fresh,omitempty"` // up: dialled by this request
+	Key   string // up, attach
+	Fresh bool   // up: dialled by this request
 	// Control is up's: the route's ControlPath, when it is served there.
-	Control string   `json:"control_path,omitempty"`
-	Closed  []string `json:"closed,omitempty"`
-	Status  *Status  `json:"status,omitempty"`
-	RTT     float64  `json:"rtt_seconds,omitempty"`
-	Records []Record `json:"records,omitempty"`
+	Control string
+	Closed  []string
+	Status  *Status
+	RTT     float64
+	Records []Record
 	// Forwards are those added, listed or removed.
-	Forwards []Forward `json:"forwards,omitempty"`
+	Forwards []Forward
 }
 
 // Status describes the daemon.
@@ -229,56 +215,17 @@ const (
 
 // answer is the client's reply to a Question.
 type answer struct {
-	ID   int    `json:"id"`
-	Text string `json:"text,omitempty"`
+	ID   int
+	Text string
 	// Refused is "nobody" or "cancelled" when there is no text.
-	Refused string `json:"refused,omitempty"`
+	Refused string
 }
 
 // event is any message from the daemon; one field is set.
 type event struct {
-	Ask    *Question `json:"ask,omitempty"`
-	Tell   *Notice   `json:"tell,omitempty"`
-	Log    *Record   `json:"log,omitempty"`
-	Result *Result   `json:"result,omitempty"`
-	Error  *Error    `json:"error,omitempty"`
-}
-
-// errTooLong is about a message of more than maxMessage.
-var errTooLong = errors.New("message is too long")
-
-// writeMessage sends one message in one write.
-func writeMessage(w io.Writer, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("encode message: %w", err)
-	}
-	if len(body) > maxMessage {
-		return fmt.Errorf("%w: %d bytes", errTooLong, len(body))
-	}
-	_, err = w.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...))
-	return err
-}
-
-// readMessage reads exactly one message. Memory grows only with what arrives.
-func readMessage(r io.Reader, v any) error {
-	var head [4]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return err
-	}
-	n := binary.BigEndian.Uint32(head[:])
-	if n > maxMessage {
-		return fmt.Errorf("%w: %d bytes", errTooLong, n)
-	}
-	body, err := io.ReadAll(io.LimitReader(r, int64(n)))
-	if err != nil {
-		return err
-	}
-	if len(body) < int(n) {
-		return io.ErrUnexpectedEOF
-	}
-	if err := json.Unmarshal(body, v); err != nil {
-		return fmt.Errorf("decode message: %w", err)
-	}
-	return nil
+	Ask    *Question
+	Tell   *Notice
+	Log    *Record
+	Result *Result
+	Error  *Error
 }

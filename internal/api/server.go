@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -58,21 +57,36 @@ func serve(ctx context.Context, conn *net.UnixConn, h Handler, wait patience) er
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
-	var r Request
 	conn.SetReadDeadline(time.Now().Add(wait.request))
-	if err := readMessage(conn, &r); err != nil {
+	r, err := readRequest(conn)
+	var other *Error
+	if errors.As(err, &other) {
+		conn.SetWriteDeadline(time.Now().Add(wait.send))
+		return writeRefusal(conn, other)
+	}
+	if err != nil {
 		return fmt.Errorf("read request: %w", err)
 	}
 	conn.SetReadDeadline(time.Time{})
 	s := &serving{conn: conn, ask: &Asker{conn: conn, leave: cancel, patience: wait.send, pending: map[int]chan answer{}}}
-	if r.Version != Version {
-		return s.finish(nil, &Error{Code: CodeVersion, Message: fmt.Sprintf(
-			"the daemon speaks version %d of the control protocol and this command version %d; end the daemon with \"sally quit\"", Version, r.Version)})
-	}
 	s.ask.debug = r.Debug
 	stop := s.listen(cancel)
 	defer stop()
-	return s.perform(ctx, h, &r, stop)
+	return s.perform(ctx, h, r, stop)
+}
+
+// readRequest reads the two messages that a client begins with. The error has
+// CodeVersion when the second cannot be understood.
+func readRequest(conn net.Conn) (*Request, error) {
+	said, err := readBody(conn)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkHello(said); err != nil {
+		return nil, err
+	}
+	r := new(Request)
+	return r, readMessage(conn, r)
 }
 
 // serving is one request under way.
@@ -255,7 +269,7 @@ func (a *Asker) send(e event) error {
 		return a.broken
 	}
 	a.conn.SetWriteDeadline(time.Now().Add(a.patience))
-	switch err := writeMessage(a.conn, e); {
+	switch err := writeMessage(a.conn, &e); {
 	case errors.Is(err, errTooLong):
 		return err // nothing went out
 	case err != nil:
@@ -266,6 +280,3 @@ func (a *Asker) send(e event) error {
 	a.conn.SetWriteDeadline(time.Time{})
 	return nil
 }
-
-// EncodeRoute is how a route travels in a Request.
-func EncodeRoute(route any) (json.RawMessage, error) { return json.Marshal(route) }

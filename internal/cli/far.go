@@ -44,12 +44,9 @@ func (f *far) attach(ctx context.Context, what, hangup string) (*mux.Client, err
 	if err != nil {
 		return nil, err
 	}
-	r, err := f.request(api.OpAttach, f.route)
-	if err == nil {
-		r.Debug, r.What, r.Hangup = f.verbose, what, hangup
-		_, err = api.Do(ctx, conn, r, f.who)
-	}
-	if err != nil {
+	r := f.request(api.OpAttach, f.route)
+	r.Debug, r.What, r.Hangup = f.verbose, what, hangup
+	if _, err := api.Do(ctx, conn, r, f.who); err != nil {
 		conn.Close()
 		return nil, err
 	}

@@ -143,10 +143,7 @@ func (v *verbCommand) addForwards(ctx context.Context, host string, r *api.Reque
 	if len(r.Forwards) == 0 {
 		return nil, usageError{fmt.Sprintf("forward add needs at least one of -L, -R and -D: the configuration has none for %s", host)}
 	}
-	full, err := v.request(r.Op, rt)
-	if err != nil {
-		return nil, err
-	}
+	full := v.request(r.Op, rt)
 	full.Forwards, full.Name, full.Now = r.Forwards, r.Name, r.Now
 	full.Debug = v.verbose
 	v.voice.setLevel(levelInfo + v.verboseLevel())

@@ -94,10 +94,7 @@ func (v *verbCommand) proxyThrough(ctx context.Context, via route.Route, to *mux
 		return err
 	}
 	defer conn.Close()
-	r, err := v.request(api.OpAttach, via)
-	if err != nil {
-		return err
-	}
+	r := v.request(api.OpAttach, via)
 	r.What, r.Detach, r.Debug = "stdio forward", fdpass, v.verbose
 	if _, err := api.Do(ctx, conn, r, v.newPerson()); err != nil {
 		return err

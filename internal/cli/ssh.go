@@ -353,29 +353,22 @@ func (c *sshCommand) daemon(ctx context.Context) (*net.UnixConn, func(), error) 
 // attach brings the route up, with questions on our terminal, and turns the
 // connection into a control socket of its master.
 func (c *sshCommand) attach(ctx context.Context, conn *net.UnixConn) error {
-	r, err := c.request(api.OpAttach, c.route)
-	if err != nil {
-		return err
-	}
+	r := c.request(api.OpAttach, c.route)
 	r.Debug = max(levelOf(c.options.Log.Level)-levelVerbose, 0)
 	r.What = c.what()
 	if c.options.Forward.ExitOnFailure && c.through == nil {
 		r.Forwards = ownForwards(c.options.Forward)
 	}
-	_, err = api.Do(ctx, conn, r, c.person)
+	_, err := api.Do(ctx, conn, r, c.person)
 	return err
 }
 
 // request is a request about a route, with our surroundings.
-func (a *App) request(op api.Op, rt route.Route) (*api.Request, error) {
+func (a *App) request(op api.Op, rt route.Route) *api.Request {
 	a.answers.know(rt)
-	encoded, err := api.EncodeRoute(rt)
-	if err != nil {
-		return nil, fmt.Errorf("encode route: %w", err)
-	}
 	dir, err := os.Getwd()
 	if err != nil {
 		dir = "/"
 	}
-	return &api.Request{Op: op, Route: encoded, Key: string(rt.Key()), Env: a.Environ, Dir: dir}, nil
+	return &api.Request{Op: op, Route: rt.Encode(), Env: a.Environ, Dir: dir}
 }

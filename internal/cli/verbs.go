@@ -191,10 +191,7 @@ func (v *verbCommand) ask(ctx context.Context, op api.Op, rt route.Route, who ap
 		return nil, err
 	}
 	defer conn.Close()
-	r, err := v.request(op, rt)
-	if err != nil {
-		return nil, err
-	}
+	r := v.request(op, rt)
 	r.Debug, r.Pin = v.verbose, pin
 	v.voice.setLevel(levelInfo + v.verboseLevel())
 	return api.Do(ctx, conn, r, who)

@@ -3,7 +3,6 @@ package daemon
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -26,54 +25,14 @@ type client struct {
 
 // requestRoute decodes and checks the route of a request.
 func requestRoute(r *api.Request) (route.Route, error) {
-	var rt route.Route
-	var count hopCount
-	err := json.Unmarshal(r.Route, &count)
-	if err == nil && !count.sane() {
-		return rt, &api.Error{Code: api.CodeBad, Message: fmt.Sprintf("a route needs 1 to %d hops, and %d with all its ways at most", route.MaxHops, route.MaxTotal)}
-	}
-	if err == nil {
-		err = json.Unmarshal(r.Route, &rt)
-	}
-	if err != nil {
+	rt, err := route.Decode(r.Route)
+	switch {
+	case errors.Is(err, route.ErrOtherBuild):
+		return rt, &api.Error{Code: api.CodeVersion, Message: "the daemon is of another build than this command, with other options; end the daemon with \"sally quit\""}
+	case err != nil:
 		return rt, &api.Error{Code: api.CodeBad, Message: "unreadable route: " + err.Error()}
 	}
 	return rt, nil
-}
-
-// hopCount is a route of which the hops are only counted: one is two bytes
-// there and a thousand times that when it is decoded.
-type hopCount struct {
-	Hops []struct{ Ways []hopCount }
-}
-
-func (c hopCount) sane() bool {
-	return len(c.Hops) > 0 && c.total() <= route.MaxTotal && c.within(route.MaxHops)
-}
-
-// total counts the hops of all ways, and each way.
-func (c hopCount) total() int {
-	n := 0
-	for _, h := range c.Hops {
-		n++
-		for _, w := range h.Ways {
-			n += 1 + w.total()
-		}
-	}
-	return n
-}
-
-// within reports whether no way, each followed from its beginning, has more
-// than most hops.
-func (c hopCount) within(most int) bool {
-	for i, h := range c.Hops {
-		for _, w := range h.Ways {
-			if !w.within(most - len(c.Hops) + i) {
-				return false
-			}
-		}
-	}
-	return len(c.Hops) <= most
 }
 
 // apiError tells the client which hop failed, in which stage.

@@ -44,14 +44,10 @@ func upWithSocket(t testing.TB, account *sshtest.Account, sshd ...string) (path 
 	}
 	server := daemon.New(daemon.Config{})
 	t.Cleanup(server.Close)
-	encoded, err := api.EncodeRoute(rt)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ours, theirs := socketPair(t)
 	defer ours.Close()
 	server.Serve(theirs)
-	result, err := api.Do(t.Context(), ours, &api.Request{Op: api.OpUp, Route: encoded}, nil)
+	result, err := api.Do(t.Context(), ours, &api.Request{Op: api.OpUp, Route: rt.Encode()}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
