@@ -287,6 +287,32 @@ func TestPreparedDirectory(t *testing.T) {
 	}
 }
 
+// TestOtherVersion is a daemon from before an upgrade: commands say so, and quit
+// ends it all the same.
+func TestOtherVersion(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, oneJump(t))
+	old := actor(t, nil, "old", filepath.Join(u.dir, "sally", "api.sock"))
+	heard := newWatched()
+	old.Stdout = heard
+	if err := old.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer old.Wait()
+	defer old.Process.Kill()
+	if !heard.await("ready", soon) {
+		t.Fatalf("the old daemon: %s", heard)
+	}
+	for _, args := range [][]string{{"jump", "true"}, {"up", "jump"}, {"status"}} {
+		wantError(t, u.sally(args...), "another version")
+	}
+	u.must("quit")
+	if !heard.await("ended", soon) {
+		t.Errorf("the old daemon: %s", heard)
+	}
+	u.must("jump", "true")
+}
+
 // TestStaleSocket finds what a crash leaves, down to a file that is no socket.
 func TestStaleSocket(t *testing.T) {
 	t.Parallel()

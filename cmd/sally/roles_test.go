@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -17,8 +18,8 @@ import (
 )
 
 // roleVariable makes a copy of the test binary play a part, mostly as another
-// user: "connect" or "listen", with the socket's path as the argument, or "pass"
-// with an address.
+// user: "connect", "listen" or "old", with the socket's path as the argument, or
+// "pass" with an address.
 const roleVariable = "SALLY_E2E_ROLE"
 
 func play(role string) int {
@@ -28,6 +29,8 @@ func play(role string) int {
 		return playConnect(path)
 	case "listen":
 		return playListen(path)
+	case "old":
+		return playOld(path)
 	case "pass":
 		return playPass(path)
 	}
@@ -74,6 +77,33 @@ func playListen(path string) int {
 			return 1
 		}
 		fmt.Println("caught one")
+		conn.Close()
+	}
+}
+
+// playOld is a daemon of another version, until it is told to end by a signal.
+func playOld(path string) int {
+	err := os.Mkdir(filepath.Dir(path), 0o700)
+	l, errListen := net.Listen("unix", path)
+	if err = errors.Join(err, errListen); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGTERM)
+	go func() {
+		<-ended
+		l.Close()
+	}()
+	fmt.Println("ready")
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			fmt.Println("ended")
+			return 0
+		}
+		refusal := `{"error":{"code":"version","message":"another version"}}`
+		conn.Write(append([]byte{0, 0, 0, byte(len(refusal))}, refusal...))
 		conn.Close()
 	}
 }

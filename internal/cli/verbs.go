@@ -324,19 +324,6 @@ func hostError(rt route.Route, err error) error {
 	return fmt.Errorf("%s: %w", rt.Target().Name, err)
 }
 
-func (v *verbCommand) quit() *cobra.Command {
-	return &cobra.Command{
-		Use: "quit", Short: "end the daemon and with it every connection", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := v.tell(cmd.Context(), &api.Request{Op: api.OpQuit})
-			if errors.Is(err, errNoDaemon) {
-				return nil
-			}
-			return v.failed(err)
-		},
-	}
-}
-
 func (v *verbCommand) daemonVerb() *cobra.Command {
 	var dir string
 	var readyFD int
