@@ -59,8 +59,8 @@ func FuzzDocument(f *testing.F) {
 			if err != nil {
 				t.Fatalf("%s: %v\n%q\n%q", other, err, text, d)
 			}
-			if was.dump != is.dump {
-				t.Fatalf("%s after an edit of %s:\n%s\n%q\n%q", other, name, lineDiff(was.dump, is.dump), text, d)
+			if was.dump() != is.dump() {
+				t.Fatalf("%s after an edit of %s:\n%s\n%q\n%q", other, name, lineDiff(was.dump(), is.dump()), text, d)
 			}
 		}
 	})

@@ -10,7 +10,7 @@ import (
 // Dump writes the options as "ssh -G" does, in its order and spelling, with
 // keywords that 9.2 lacks at the end and only when they are set.
 func (r *Resolved) Dump(w io.Writer) error {
-	_, err := io.WriteString(w, r.dump)
+	_, err := io.WriteString(w, r.dump())
 	return err
 }
 

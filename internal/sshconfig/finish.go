@@ -71,7 +71,7 @@ func (p *pass) finish() (*Resolved, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Resolved{Options: *opts, Warnings: p.warnings, Trace: p.traced, dump: f.dump(), from: f.origins()}
+	r := &Resolved{Options: *opts, Warnings: p.warnings, Trace: p.traced, dump: f.dump, from: f.origins()}
 	return r, nil
 }
 

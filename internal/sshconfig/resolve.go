@@ -46,7 +46,7 @@ type Resolved struct {
 	// Trace says how the answer came about, in the words of "ssh -v".
 	Trace []string
 
-	dump string
+	dump func() string // for the few who ask
 	from map[keyword][]Origin
 }
 

@@ -198,7 +198,7 @@ func (c *configDir) answers(hosts []string) map[string]string {
 			out[h] = "error" // the same whether lines moved or not
 			continue
 		}
-		out[h] = r.dump
+		out[h] = r.dump()
 	}
 	return out
 }

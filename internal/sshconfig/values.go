@@ -18,7 +18,7 @@ type Value struct {
 func (r *Resolved) Values() []Value {
 	var out []Value
 	count := map[string]int{}
-	for line := range strings.Lines(r.dump) {
+	for line := range strings.Lines(r.dump()) {
 		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		out = append(out, Value{Keyword: strings.ToLower(key), Value: value})
 		count[strings.ToLower(key)]++
