@@ -72,13 +72,18 @@ const (
 	wantOTP      want = "one-time code"
 )
 
-// What servers call the two, also where PAM speaks other languages. A prompt
-// that mentions both wants a code; one for a new password wants a person.
-var (
-	otpWords      = regexp.MustCompile(`(?i)\b(otp|totp|hotp|oath|one[- ]?time|verification|token|pass ?code|code|2fa|mfa|factor|authenticator|challenge|yubikey|duo)\b`)
-	passwordWords = regexp.MustCompile(`(?i)(password|passwort|kennwort|mot de passe|contraseña|senha|wachtwoord|hasło|lösenord|passord|adgangskode|salasana|heslo|пароль|密码|密碼|パスワード|암호)`)
-	newWords      = regexp.MustCompile(`(?i)\b(new|retype|again|repeat|current|confirm|old|neues|nouveau|nueva)\b`)
-)
+// vocabulary finds what servers call the two, also where PAM speaks other languages.
+// A prompt that mentions both wants a code; one for a new password wants a
+// person. It is compiled when there is a prompt: few commands see one.
+type vocabulary struct{ otp, password, renewal *regexp.Regexp }
+
+var promptWords = sync.OnceValue(func() vocabulary {
+	return vocabulary{
+		otp:      regexp.MustCompile(`(?i)\b(otp|totp|hotp|oath|one[- ]?time|verification|token|pass ?code|code|2fa|mfa|factor|authenticator|challenge|yubikey|duo)\b`),
+		password: regexp.MustCompile(`(?i)(password|passwort|kennwort|mot de passe|contraseña|senha|wachtwoord|hasło|lösenord|passord|adgangskode|salasana|heslo|пароль|密码|密碼|パスワード|암호)`),
+		renewal:  regexp.MustCompile(`(?i)\b(new|retype|again|repeat|current|confirm|old|neues|nouveau|nueva)\b`),
+	}
+})
 
 // wantOf reads a question. Only what is hidden can want a password.
 func wantOf(q api.Question) want {
@@ -93,10 +98,10 @@ func wantOf(q api.Question) want {
 	if _, behind, found := strings.Cut(prompt, ") "); found && strings.HasPrefix(prompt, "(") {
 		prompt = behind // "(user@hop) " is ours, and a hop may be called anything
 	}
-	switch {
-	case otpWords.MatchString(prompt):
+	switch say := promptWords(); {
+	case say.otp.MatchString(prompt):
 		return wantOTP
-	case !q.Echo && passwordWords.MatchString(prompt) && !newWords.MatchString(prompt):
+	case !q.Echo && say.password.MatchString(prompt) && !say.renewal.MatchString(prompt):
 		return wantPassword
 	}
 	return wantNothing

@@ -2,7 +2,6 @@ package sshargs
 
 import (
 	"os"
-	"regexp"
 	"strings"
 
 	"sallyport/internal/sshconfig"
@@ -52,12 +51,13 @@ func splitForward(s string) []string {
 	return fields
 }
 
-var envReference = regexp.MustCompile(`\$\{[^}]*\}`)
-
 // expandEnv replaces ${NAME} in a specification that is known to be valid.
 // It has to be done before splitting: a variable may hold several fields.
 func expandEnv(s string) string {
-	return envReference.ReplaceAllStringFunc(s, func(ref string) string {
-		return os.Getenv(ref[2 : len(ref)-1])
-	})
+	before, behind, found := strings.Cut(s, "${")
+	name, rest, closed := strings.Cut(behind, "}")
+	if !found || !closed {
+		return s
+	}
+	return before + os.Getenv(name) + expandEnv(rest)
 }
