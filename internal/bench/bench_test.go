@@ -16,13 +16,14 @@ func TestVerdicts(t *testing.T) {
 		{Name: "even", Peer: one(100), Sally: one(110), Goal: atLeast(1.2), More: true},
 		{Name: "one", Peer: one(200), Sally: one(1), Goal: &Goal{Bound: 1, Value: true}},
 		{Name: "busy", Peer: one(20), Sally: one(16), Goal: &Goal{Bound: 3, Of: "reached"}},
+		{Name: "noise", Peer: one(1000), Sally: one(997), Goal: atLeast(1), More: true},
 		{Name: "nothing", Peer: one(2), Sally: one(1)},
 		{Name: "alone", Peer: one(0), Sally: one(1), Goal: &Goal{Bound: 2, Value: true}},
 	}}
 	r.finish()
 	want := map[string]Verdict{
 		"reached": Reached, "short": NotReached, "worse": Worse, "rate": Reached, "slow": Worse, "even": NotReached,
-		"one": Reached, "busy": NotReached, "nothing": Better, "alone": Reached,
+		"one": Reached, "noise": Reached, "busy": NotReached, "nothing": Better, "alone": Reached,
 	}
 	for _, f := range r.Figures {
 		if f.Verdict != want[f.Name] {

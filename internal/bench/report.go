@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -136,13 +137,14 @@ func (r *Report) finish() {
 
 func (f *Figure) judge(r *Report) {
 	f.Verdict = Better
-	if worse := f.Ratio > 1; f.Ratio != 0 && worse != f.More && f.Ratio != 1 {
+	ratio := asShown(f.Ratio)
+	if worse := ratio > 1; ratio != 0 && worse != f.More && ratio != 1 {
 		f.Verdict = Worse
 	}
 	if f.Goal == nil {
 		return
 	}
-	value := f.Ratio
+	value := ratio
 	switch {
 	case f.Goal.Value:
 		value = f.Sally.Median
@@ -151,7 +153,7 @@ func (f *Figure) judge(r *Report) {
 		if other == nil || other.Sally.Median == 0 {
 			return
 		}
-		value = f.Sally.Median / other.Sally.Median
+		value = asShown(f.Sally.Median / other.Sally.Median)
 	}
 	switch {
 	case f.More == (value >= f.Goal.Bound) || value == f.Goal.Bound:
@@ -160,6 +162,9 @@ func (f *Figure) judge(r *Report) {
 		f.Verdict = NotReached
 	}
 }
+
+// asShown is a ratio as the table has it: what is beyond two digits is noise.
+func asShown(ratio float64) float64 { return math.Round(ratio*100) / 100 }
 
 // JSON is the report for programs.
 func (r *Report) JSON() ([]byte, error) {
