@@ -105,11 +105,11 @@ func (m *master) agentPath() string {
 	configured := m.route.Target().Options.Forward.Agent
 	switch {
 	case strings.HasPrefix(configured, "$"):
-		return lookup(m.origin.Env, strings.Trim(configured[1:], "{}"))
+		return lookup(m.origin().Env, strings.Trim(configured[1:], "{}"))
 	case strings.HasPrefix(configured, "/"):
 		return configured
 	}
-	return lookup(m.origin.Env, "SSH_AUTH_SOCK")
+	return lookup(m.origin().Env, "SSH_AUTH_SOCK")
 }
 
 // serveAgent joins a channel that the server opened to the agent. A refusal

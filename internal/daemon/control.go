@@ -29,6 +29,7 @@ type controls struct {
 type control struct {
 	server   *Server
 	route    route.Route
+	key      route.Key // the route's
 	listener *mux.Listener
 	gone     chan struct{} // closed when it listens no more
 
@@ -52,7 +53,7 @@ func (s *Server) keepControl(rt route.Route) (*control, error) {
 	s.controls.mu.Lock()
 	defer s.controls.mu.Unlock()
 	if c := s.controls.byPath[path]; c != nil {
-		if c.route.Key() != rt.Key() {
+		if c.key != rt.Key() {
 			return nil, &PathTakenError{Path: path, By: c.route.String()}
 		}
 		c.lives++
@@ -62,7 +63,7 @@ func (s *Server) keepControl(rt route.Route) (*control, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &control{server: s, route: rt, listener: listener, gone: make(chan struct{}), lives: 1}
+	c := &control{server: s, route: rt, key: rt.Key(), listener: listener, gone: make(chan struct{}), lives: 1}
 	s.controls.byPath[path] = c
 	s.note(+1)
 	s.serving.Go(func() { defer s.note(-1); c.accept() })
@@ -135,11 +136,11 @@ const joinTimeout = 2 * time.Second
 
 // serve speaks with one client.
 func (c *control) serve(conn *net.UnixConn, peer mux.Peer) {
-	m := &master{server: c.server, route: c.route, peer: peer, origin: originOf(peer), shared: true}
+	m := &master{server: c.server, route: c.route, peer: peer, origin: lookUp(peer), shared: true}
 	defer m.leave()
 	ctx, cancel := context.WithTimeout(c.server.ctx, joinTimeout)
 	defer cancel()
-	if lease, err := c.server.pool.Join(ctx, c.route.Key(), m.holder()); err == nil {
+	if lease, err := c.server.pool.Join(ctx, c.key, m.holder()); err == nil {
 		m.lease = lease
 	}
 	if err := m.serve(c.server.ctx, conn, &peer); err != nil {
@@ -244,7 +245,7 @@ func (s *Server) controlOf(key route.Key) string {
 	s.controls.mu.Lock()
 	defer s.controls.mu.Unlock()
 	for path, c := range s.controls.byPath {
-		if c.route.Key() == key {
+		if c.key == key {
 			return path
 		}
 	}

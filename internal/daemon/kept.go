@@ -30,7 +30,7 @@ func (s *Server) keep(rt route.Route, origin hop.Origin) {
 		return
 	}
 	s.kept.byKey[rt.Key()] = &keptMaster{rt, s.pool.Keep(rt, pool.KeepConfig{
-		Holder: pool.Holder{Use: pool.UseHold, What: "pinned"}, Ask: outsider{origin}, Now: true,
+		Holder: pool.Holder{Use: pool.UseHold, What: "pinned"}, Ask: outsider{known(origin)}, Now: true,
 	})}
 }
 

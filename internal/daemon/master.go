@@ -19,7 +19,7 @@ type master struct {
 	server *Server
 	route  route.Route
 	peer   mux.Peer
-	origin hop.Origin // the client's surroundings
+	origin func() hop.Origin // the client's surroundings
 	// lease is nil for a client that came when the connection was ending: a
 	// new one is made once it is needed.
 	lease *pool.Lease

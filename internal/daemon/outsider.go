@@ -7,11 +7,23 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"sallyport/internal/askpass"
 	"sallyport/internal/hop"
 	"sallyport/internal/mux"
 )
+
+// known is the surroundings of somebody of whom they are known.
+func known(o hop.Origin) func() hop.Origin { return func() hop.Origin { return o } }
+
+// lookUp begins to find out a client's surroundings, for which its process must
+// still be there; who needs them waits. Few do: they are for questions.
+func lookUp(p mux.Peer) func() hop.Origin {
+	origin := sync.OnceValue(func() hop.Origin { return originOf(p) })
+	go origin()
+	return origin
+}
 
 // originOf is what is known of a control client's surroundings: the
 // environment and directory of its process. Empty where the system does not
@@ -69,18 +81,19 @@ func lookup(env []string, name string) string {
 
 // outsider asks through SSH_ASKPASS in somebody's surroundings: a client of a
 // control socket cannot be asked otherwise. It is a hop.Asker.
-type outsider struct{ origin hop.Origin }
+type outsider struct{ origin func() hop.Origin }
 
-func (o outsider) Origin() hop.Origin { return o.origin }
+func (o outsider) Origin() hop.Origin { return o.origin() }
 func (o outsider) Tell(hop.Notice)    {}
 
 // Ask is hop.Asker's.
 func (o outsider) Ask(ctx context.Context, q hop.Question) (string, error) {
-	getenv := func(name string) string { return lookup(o.origin.Env, name) }
+	origin := o.origin()
+	getenv := func(name string) string { return lookup(origin.Env, name) }
 	if allowed, _ := askpass.Allowed(getenv); !allowed {
 		return "", hop.ErrNobody
 	}
-	program := askpass.Program{Path: getenv("SSH_ASKPASS"), Env: o.origin.Env, Dir: o.origin.Dir}
+	program := askpass.Program{Path: getenv("SSH_ASKPASS"), Env: origin.Env, Dir: origin.Dir}
 	answer, err := program.Ask(ctx, q.Intro+q.Text, q.Kind == hop.KindConfirm)
 	switch {
 	case errors.Is(err, askpass.ErrRefused):
@@ -103,7 +116,7 @@ func (m *master) permit(ctx context.Context, what string) error {
 	}
 	origin := m.origin
 	if m.lease != nil {
-		origin = m.lease.Origin()
+		origin = m.lease.Origin
 	}
 	target := m.route.Target()
 	answer, err := outsider{origin}.Ask(ctx, hop.Question{

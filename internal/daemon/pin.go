@@ -94,7 +94,7 @@ func (p *pin) check() error {
 func (s *pinSet) keep() {
 	c := pool.KeepConfig{
 		Holder: pool.Holder{Use: pool.UseForward, What: "pinned " + s.ids()},
-		Ask:    outsider{s.origin}, Now: s.now,
+		Ask:    outsider{known(s.origin)}, Now: s.now,
 	}
 	for _, p := range s.pins {
 		if p.remote {

@@ -126,7 +126,7 @@ func (c client) Attach(ctx context.Context, r *api.Request, ask *api.Asker) (api
 	tellReuse(lease, before, asker{ask, r})
 	c.offerControl(lease, rt)
 	return &attachment{master: &master{
-		server: c.Server, route: rt, peer: c.peer, origin: hop.Origin{Env: r.Env, Dir: r.Dir},
+		server: c.Server, route: rt, peer: c.peer, origin: known(hop.Origin{Env: r.Env, Dir: r.Dir}),
 		lease: lease, holds: r.What == "hold", hangup: r.Hangup, detached: r.Detach,
 	}}, nil
 }
@@ -140,7 +140,7 @@ func (s *Server) offerControl(lease *pool.Lease, rt route.Route) string {
 	path := rt.Target().Options.Control.Path
 	s.controls.mu.Lock()
 	defer s.controls.mu.Unlock()
-	if c := s.controls.byPath[path]; c == nil || c.route.Key() != lease.Key() {
+	if c := s.controls.byPath[path]; c == nil || c.key != lease.Key() {
 		return ""
 	}
 	return path

@@ -132,7 +132,7 @@ func (l *lentDisplays) find(shown []byte) *display {
 func (m *master) lendDisplay(ctx context.Context, conn pool.Conn, stderr *os.File) (takeBack func(), x *session.X11) {
 	nothing := func() {}
 	l := m.server.liveOf(conn)
-	name := lookup(m.origin.Env, "DISPLAY")
+	name := lookup(m.origin().Env, "DISPLAY")
 	if l == nil || name == "" {
 		return nothing, nil
 	}
@@ -142,7 +142,7 @@ func (m *master) lendDisplay(ctx context.Context, conn pool.Conn, stderr *os.Fil
 		d, err = openDisplay(name)
 	}
 	if err == nil {
-		d.cookie, err = xauthCookie(ctx, name, m.route.Target().Options, m.origin)
+		d.cookie, err = xauthCookie(ctx, name, m.route.Target().Options, m.origin())
 	}
 	if err != nil {
 		sayTo(stderr, fmt.Errorf("X11 is not forwarded: %w", err))
