@@ -17,12 +17,10 @@ import (
 // known is the surroundings of somebody of whom they are known.
 func known(o hop.Origin) func() hop.Origin { return func() hop.Origin { return o } }
 
-// lookUp begins to find out a client's surroundings, for which its process must
-// still be there; who needs them waits. Few do: they are for questions.
+// lookUp finds a client's surroundings out when they are needed, for which its
+// process must still be there. Few need them: they are for questions.
 func lookUp(p mux.Peer) func() hop.Origin {
-	origin := sync.OnceValue(func() hop.Origin { return originOf(p) })
-	go origin()
-	return origin
+	return sync.OnceValue(func() hop.Origin { return originOf(p) })
 }
 
 // originOf is what is known of a control client's surroundings: the

@@ -95,6 +95,9 @@ func (r *ridden) Heard() time.Time { return time.Now() }
 // OnQuiet is pool.Conn's.
 func (r *ridden) OnQuiet(func()) {}
 
+// LastRTT is pool.Conn's.
+func (r *ridden) LastRTT() time.Duration { return 0 }
+
 // Rest is pool.Conn's.
 func (r *ridden) Rest(bool) {}
 

@@ -143,6 +143,9 @@ func (l *live) attend(sp *spare) {
 // isFar reports whether a round trip takes long, or every one of a few that take
 // less: one alone may have met a busy machine.
 func isFar(ctx context.Context, conn pool.Conn) (bool, error) {
+	if last := conn.LastRTT(); last > 0 && last < spareWorth {
+		return false, nil
+	}
 	for range 3 {
 		switch rtt, err := conn.Ping(ctx); {
 		case err != nil || rtt < spareWorth:

@@ -42,6 +42,7 @@ type Conn struct {
 	nudges      chan struct{}
 	resting     atomic.Bool
 	quickest    atomic.Int64 // round trip that was ever seen
+	latest      atomic.Int64 // round trip
 	presence    *presence
 	tasks       sync.WaitGroup
 	updated     sync.Once // host keys are updated once

@@ -63,6 +63,7 @@ func (c *Conn) Typed() { c.presence.note() }
 // noteRTT learns a round trip: the quickest is what the path takes when nothing
 // else is under way.
 func (c *Conn) noteRTT(rtt time.Duration) {
+	c.latest.Store(int64(rtt))
 	for {
 		known := c.quickest.Load()
 		if known != 0 && known <= int64(rtt) || c.quickest.CompareAndSwap(known, int64(rtt)) {
@@ -70,6 +71,10 @@ func (c *Conn) noteRTT(rtt time.Duration) {
 		}
 	}
 }
+
+// LastRTT is the last round trip that was seen, of a channel's opening or a
+// Ping; 0 for none.
+func (c *Conn) LastRTT() time.Duration { return time.Duration(c.latest.Load()) }
 
 // paced is a channel that is read slowly while somebody types.
 type paced struct {
@@ -126,8 +131,7 @@ func (p *paced) room() int {
 
 // limit is the window that the path needs.
 func (p *paced) limit() int {
-	rtt := time.Duration(p.conn.quickest.Load())
-	return max(leastWindow, int(ampleWindow*p.rate*rtt.Seconds()))
+	return max(leastWindow, int(ampleWindow*p.rate*time.Duration(p.conn.quickest.Load()).Seconds()))
 }
 
 // count measures the rate.

@@ -20,6 +20,8 @@ type Conn interface {
 	MayForward() error
 	BindAgent(agent io.ReadWriter) error
 	Ping(ctx context.Context) (time.Duration, error)
+	// LastRTT is the last round trip that was seen; 0 for none.
+	LastRTT() time.Duration
 	Bytes() (in, out int64)
 	// Heard is when the last bytes arrived.
 	Heard() time.Time

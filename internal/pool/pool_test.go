@@ -40,6 +40,8 @@ func (c *fakeConn) Rest(unused bool) {
 	c.unused = unused
 }
 
+func (c *fakeConn) LastRTT() time.Duration { return 10 * time.Millisecond }
+
 func (c *fakeConn) rests() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
