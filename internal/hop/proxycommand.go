@@ -16,6 +16,9 @@ import (
 // closed before it is killed.
 const proxyGrace = time.Second
 
+// lastWords is how long its standard error is read when it has ended.
+const lastWords = 100 * time.Millisecond
+
 // startProxyCommand runs command under the user's shell and gives its
 // standard input and output as a connection; its standard error goes to tell,
 // line by line. Closing the connection ends the command.
@@ -122,8 +125,11 @@ func (p *proxyConn) Close() error {
 			killGroup(p.cmd)
 			<-p.ended
 		}
-		p.stderr.Close()
+		// What it said last may still be in the pipe, which a process of its
+		// own may hold open.
+		_ = p.stderr.SetReadDeadline(time.Now().Add(lastWords))
 		p.wg.Wait()
+		p.stderr.Close()
 	})
 	return nil
 }
