@@ -114,17 +114,19 @@ func (p *paced) Read(b []byte) (int, error) {
 // room waits until something may be read, and is how much.
 func (p *paced) room() int {
 	limit := p.limit()
-	heard, since := p.conn.wire.in.Load(), time.Now()
+	before, since := p.window(), time.Now()
 	for p.conn.presence.isTyping() {
-		if room := limit - p.window(); room >= limit/4 { // not a packet's worth each time
+		left := p.window()
+		if room := limit - left; room >= limit/4 { // not a packet's worth each time
 			return room
 		}
-		time.Sleep(paceLook)
-		if now := p.conn.wire.in.Load(); now != heard {
-			heard, since = now, time.Now()
-		} else if time.Since(since) > paceQuiet {
-			break
+		switch {
+		case left != before:
+			before, since = left, time.Now()
+		case time.Since(since) > paceQuiet:
+			return math.MaxInt
 		}
+		time.Sleep(paceLook)
 	}
 	return math.MaxInt
 }

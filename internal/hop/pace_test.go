@@ -108,6 +108,39 @@ func TestBulkWhileTyping(t *testing.T) {
 	}
 }
 
+// TestPacedToTheEnd: what a server has sent before it fell silent is read, also
+// while the connection is never quiet.
+func TestPacedToTheEnd(t *testing.T) {
+	sshtest.LeakCheck(t)
+	const size = fullWindow / 2 // most of its window is left
+	c, p := bulkChannel(t, size)
+	await(t, "all that comes", func() bool { return p.window() == fullWindow-size })
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_, _ = c.Ping(context.Background())
+			}
+		}
+	}()
+	got, begun := 0, time.Now()
+	for b := make([]byte, 64<<10); got < size && time.Since(begun) < typing; {
+		c.Typed()
+		n, err := p.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += n
+	}
+	if got < size {
+		t.Errorf("%d bytes of %d in %v", got, size, typing)
+	}
+}
+
 // TestPaceIsOfTheWholeTree: who types behind a jump host slows what else runs
 // through it, and nobody elsewhere; and a tunnel is never slowed.
 func TestPaceIsOfTheWholeTree(t *testing.T) {
