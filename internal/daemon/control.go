@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
@@ -145,45 +143,6 @@ func (c *control) serve(conn *net.UnixConn, peer mux.Peer) {
 	}
 	if err := m.serve(c.server.ctx, conn, &peer); err != nil {
 		c.server.log.Debug("control client ended", "err", err)
-	}
-}
-
-// guardControls makes sockets again that clients have removed. It looks at all
-// of them in turn, in one goroutine: a hundred that wake up by themselves keep
-// an idle machine from sleeping. It ends with the last socket.
-func (s *Server) guardControls() {
-	tick := time.NewTicker(controlPoll)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-s.ctx.Done():
-			return
-		}
-		all := s.controls.all()
-		if all == nil {
-			return
-		}
-		for _, c := range all {
-			c.restore()
-		}
-	}
-}
-
-// all are the sockets there are; nil, when there are none, ends their guard.
-func (l *controls) all() []*control {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.guarded = len(l.byPath) > 0
-	return slices.Collect(maps.Values(l.byPath))
-}
-
-// restore makes the socket again if it is missing. That it cannot is told once.
-func (c *control) restore() {
-	err := c.listener.Restore()
-	told := c.unable
-	if c.unable = err != nil; c.unable && !told && !errors.Is(err, net.ErrClosed) {
-		c.server.log.Warn("control socket not restored", "hop", c.route.Target().Name, "err", err)
 	}
 }
 

@@ -133,7 +133,8 @@ func (l *live) attend(sp *spare) {
 		case <-l.conn.Done():
 			return
 		case <-fresh.C:
-			if _, err := l.conn.Ping(ctx); err != nil {
+			// It seemed far when the machine was busy, perhaps.
+			if rtt, err := l.conn.Ping(ctx); err != nil || rtt < spareWorth {
 				return
 			}
 		}
