@@ -19,7 +19,7 @@ const (
 	// typing is how long after a key somebody is taken to go on.
 	typing = 3 * time.Second
 	// leastWindow is what a server may always have under way.
-	leastWindow = 256 << 10
+	leastWindow = 192 << 10
 	// ampleWindow is what it may have for each byte that the path holds at
 	// the rate of the bulk: half as much again, so that a rate that has been
 	// held down rises until the path is full.
