@@ -2,11 +2,9 @@ package hop
 
 import (
 	"math"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -154,15 +152,13 @@ func (p *paced) count(n int) {
 // elsewhere there is no such function, channels are not paced, and
 // TestWindowOfAChannel fails.
 func windowOf(ch ssh.Channel) func() int {
-	left, lock := field(reflect.ValueOf(ch), "myWindow"), field(reflect.ValueOf(ch), "windowMu")
-	if !left.IsValid() || left.Type() != reflect.TypeFor[uint32]() || !left.CanAddr() ||
-		!lock.IsValid() || lock.Type() != reflect.TypeFor[sync.Mutex]() || !lock.CanAddr() {
+	left, mu := private[uint32](ch, "myWindow"), private[sync.Mutex](ch, "windowMu")
+	if left == nil || mu == nil {
 		return nil
 	}
-	n, mu := (*uint32)(unsafe.Pointer(left.UnsafeAddr())), (*sync.Mutex)(unsafe.Pointer(lock.UnsafeAddr()))
 	return func() int {
 		mu.Lock()
 		defer mu.Unlock()
-		return int(*n)
+		return int(*left)
 	}
 }

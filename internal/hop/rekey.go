@@ -2,8 +2,6 @@ package hop
 
 import (
 	"errors"
-	"reflect"
-	"unsafe"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -28,28 +26,14 @@ func (c *Conn) Rekey() error {
 // reached; this finds it. When a version of the library has it elsewhere the
 // caller gets errNoRekey, and TestRekeyByTime fails.
 func rekeyer(c ssh.Conn) (func(), error) {
-	transport := field(reflect.ValueOf(c), "transport")
-	request := field(transport, "requestKex")
-	if !request.IsValid() || request.Type() != reflect.TypeFor[chan struct{}]() || !request.CanAddr() {
+	request := private[chan struct{}](c, "transport", "requestKex")
+	if request == nil {
 		return nil, errNoRekey
 	}
-	ping := *(*chan struct{})(unsafe.Pointer(request.UnsafeAddr()))
 	return func() {
 		select {
-		case ping <- struct{}{}:
+		case *request <- struct{}{}:
 		default: // one is asked for already
 		}
 	}, nil
-}
-
-// field is a field of the struct that v leads to; the zero Value if there is
-// none.
-func field(v reflect.Value, name string) reflect.Value {
-	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
-		v = v.Elem()
-	}
-	if v.Kind() != reflect.Struct {
-		return reflect.Value{}
-	}
-	return v.FieldByName(name)
 }
