@@ -100,7 +100,7 @@ bench: test-deps build
 # What must not grow, as counts and ratios that no load on the machine changes;
 # race and e2e run these tests too, here they are by themselves.
 bench-check: test-deps
-	go test -timeout 5m -run '^TestCost|^TestSpare' ./cmd/sally ./internal/hop ./internal/session ./internal/forward ./internal/mux
+	go test -timeout 5m -run '^TestCost|^TestSpare' ./cmd/sally ./internal/hop ./internal/session ./internal/forward
 
 # FUZZTIME=10m make fuzz: every fuzz target in turn.
 FUZZTIME ?= 30s
