@@ -27,25 +27,17 @@ func (c *Conn) MayForward() error {
 // OpenChannel opens a channel (RFC 4254 §5.1). Whatever is not a session leads
 // somewhere else, and is refused where nothing may be forwarded.
 func (c *Conn) OpenChannel(name string, data []byte) (ssh.Channel, <-chan *ssh.Request, error) {
-	ch, requests, err := c.open(name, data)
-	if err != nil {
-		return nil, nil, err
-	}
-	return c.idle.add(name, c.pace(ch)), requests, nil
+	return c.open(name, data, c.pace)
 }
 
 // openTunnel is OpenChannel for what carries another hop's connection: nothing
 // of that may wait, whatever it is.
 func (c *Conn) openTunnel(name string, data []byte) (ssh.Channel, <-chan *ssh.Request, error) {
-	ch, requests, err := c.open(name, data)
-	if err != nil {
-		return nil, nil, err
-	}
-	return c.idle.add(name, ch), requests, nil
+	return c.open(name, data, func(ch ssh.Channel) ssh.Channel { return ch })
 }
 
-// open opens a channel if it may be.
-func (c *Conn) open(name string, data []byte) (ssh.Channel, <-chan *ssh.Request, error) {
+// open opens a channel if it may be; wrap is what is made of it.
+func (c *Conn) open(name string, data []byte, wrap func(ssh.Channel) ssh.Channel) (ssh.Channel, <-chan *ssh.Request, error) {
 	if c.mayOpen != nil {
 		if err := c.mayOpen(); err != nil {
 			return nil, nil, err
@@ -56,7 +48,11 @@ func (c *Conn) open(name string, data []byte) (ssh.Channel, <-chan *ssh.Request,
 			return nil, nil, err
 		}
 	}
-	return c.openExpecting(name, data)
+	ch, requests, err := c.openExpecting(name, data)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.idle.add(name, wrap(ch)), requests, nil
 }
 
 // SendRequest makes a global request (RFC 4254 §4). The server is not asked to
