@@ -11,9 +11,10 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"sallyport/internal/sshtest"
 )
 
 // TestOperations makes every request and gets its result.
@@ -266,7 +267,7 @@ func TestEveryField(t *testing.T) {
 	t.Parallel()
 	for _, want := range []any{new(Request), new(answer), new(event)} {
 		number := 0
-		fill(reflect.ValueOf(want).Elem(), &number)
+		sshtest.Fill(reflect.ValueOf(want).Elem(), &number)
 		got := reflect.New(reflect.TypeOf(want).Elem()).Interface()
 		if err := readMessage(strings.NewReader(message(want)), got); err != nil {
 			t.Errorf("%T: %v", want, err)
@@ -274,46 +275,6 @@ func TestEveryField(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%T: %s", want, diff)
 		}
-	}
-}
-
-// fill sets all that v has to values that differ.
-func fill(v reflect.Value, number *int) {
-	*number++
-	switch v.Kind() {
-	case reflect.Bool:
-		v.SetBool(true)
-	case reflect.String:
-		v.SetString(fmt.Sprint("text ", *number))
-	case reflect.Int, reflect.Int64:
-		v.SetInt(int64(*number))
-	case reflect.Uint8, reflect.Uint64:
-		v.SetUint(uint64(*number))
-	case reflect.Float64:
-		v.SetFloat(float64(*number) / 2)
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		fill(v.Elem(), number)
-	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
-		fill(v.Index(0), number)
-		fill(v.Index(1), number)
-	case reflect.Map:
-		key, element := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
-		fill(key, number)
-		fill(element, number)
-		v.Set(reflect.MakeMap(v.Type()))
-		v.SetMapIndex(key, element)
-	case reflect.Struct:
-		if when, ok := v.Addr().Interface().(*time.Time); ok {
-			*when = time.Unix(int64(*number), 1).UTC()
-			return
-		}
-		for i := range v.NumField() {
-			fill(v.Field(i), number)
-		}
-	default:
-		panic("fill: " + v.Type().String())
 	}
 }
 

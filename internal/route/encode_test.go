@@ -14,6 +14,7 @@ import (
 	"sallyport/internal/plain"
 	"sallyport/internal/route"
 	"sallyport/internal/sshconfig"
+	"sallyport/internal/sshtest"
 )
 
 // TestEncode keeps every option of every hop, and the key.
@@ -21,7 +22,7 @@ func TestEncode(t *testing.T) {
 	number := 0
 	hop := func() (h route.Hop) {
 		h.Name = fmt.Sprint("hop", number)
-		fill(reflect.ValueOf(&h.Options).Elem(), &number)
+		sshtest.Fill(reflect.ValueOf(&h.Options).Elem(), &number)
 		return h
 	}
 	target := hop()
@@ -41,31 +42,6 @@ func TestEncode(t *testing.T) {
 		if got.Key() != want.Key() {
 			t.Errorf("the key is %s, was %s", got.Key(), want.Key())
 		}
-	}
-}
-
-// fill sets every option to something else.
-func fill(v reflect.Value, number *int) {
-	*number++
-	switch v.Kind() {
-	case reflect.Bool:
-		v.SetBool(true)
-	case reflect.String:
-		v.SetString(fmt.Sprint("text ", *number))
-	case reflect.Int, reflect.Int64:
-		v.SetInt(int64(*number))
-	case reflect.Uint32, reflect.Uint64:
-		v.SetUint(uint64(*number))
-	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
-		fill(v.Index(0), number)
-		fill(v.Index(1), number)
-	case reflect.Struct:
-		for i := range v.NumField() {
-			fill(v.Field(i), number)
-		}
-	default:
-		panic("fill: " + v.Type().String())
 	}
 }
 
