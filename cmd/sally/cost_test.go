@@ -100,11 +100,17 @@ func TestCostOfStarting(t *testing.T) {
 // TestSpareKeepsToMaxSessions: what is kept ready is never one more than the
 // server allows.
 func TestSpareKeepsToMaxSessions(t *testing.T) {
-	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "target", ExtraConfig: []string{"MaxSessions 1"}})
+	const rtt = 50 * time.Millisecond // or there would be none
+	var link *sshtest.Proxy
+	c := sshtest.NewChain(t, sshtest.HostConfig{Name: "target", ExtraConfig: []string{"MaxSessions 1"}, Through: func(addr string) string {
+		link = sshtest.NewProxy(t, addr)
+		return link.Addr
+	}})
 	u := newUser(t, c)
-	for range 5 {
+	link.Delay(rtt)
+	for i := range 6 {
 		u.must("target", "true")
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(time.Duration(i) * 2 * rtt) // while it is made, and when it is there
 	}
 	if log := c.Host("target").Log(); strings.Contains(log, "no more sessions") {
 		t.Errorf("the server was asked for more sessions than it allows:\n%s", log)
