@@ -54,15 +54,15 @@ func (p *Pool) sweep() time.Duration {
 			expired = append(expired, p.kill(m))
 		}
 	}
+	if jumped > jumpAtLeast { // before anybody is lent what has slept
+		p.suspectAll("the clock has jumped by " + jumped.Round(time.Second).String())
+	}
 	p.mu.Unlock()
 	for _, conn := range expired {
 		conn.Close()
 	}
 	for _, conn := range silent {
 		conn.Fail(noAnswer(answerWithin))
-	}
-	if jumped > jumpAtLeast {
-		p.Suspect("the clock has jumped by " + jumped.Round(time.Second).String())
 	}
 	return max(next, time.Millisecond)
 }

@@ -50,6 +50,11 @@ func (p *Pool) suspicious(m *Master, age time.Duration) {
 func (p *Pool) Suspect(why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.suspectAll(why)
+}
+
+// suspectAll is Suspect for a caller who holds mu.
+func (p *Pool) suspectAll(why string) {
 	if len(p.all) > 0 {
 		p.config.Log.Info("probing every connection", "err", why)
 	}
