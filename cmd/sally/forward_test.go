@@ -269,6 +269,14 @@ func TestPinnedAfterCrash(t *testing.T) {
 	}
 	syscall.Kill(u.status().PID, syscall.SIGKILL)
 	await(t, "the daemon is gone", func() bool { return len(u.processes("daemon")) == 0 })
+	// A process that was killed has no command line a little before its sockets close.
+	await(t, "its socket is dead", func() bool {
+		conn, err := net.Dial("unix", filepath.Join(u.dir, "sally", "api.sock"))
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	})
 	u.must("up", "jump") // whatever starts the next one
 	for _, l := range from {
 		await(t, l.addr+" works again", func() bool { return carries(l.network, l.addr) })
