@@ -238,10 +238,7 @@ func TestAskBeforeSharing(t *testing.T) {
 	asked := filepath.Join(u.dir, "asked")
 	answer := filepath.Join(u.dir, "answer")
 	askpass := filepath.Join(u.dir, "askpass")
-	writeFile(t, askpass, fmt.Sprintf("#!/bin/sh\necho \"$1\" >>%s\nexec test -e %s\n", asked, answer))
-	if err := os.Chmod(askpass, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	sshtest.WriteProgram(t, askpass, fmt.Sprintf("#!/bin/sh\necho \"$1\" >>%s\nexec test -e %s\n", asked, answer))
 	path := filepath.Join(u.dir, "ctl")
 	owner := u.cmd("ssh", "-S", path, "-N", "target")
 	owner.Env = append(owner.Env, "SSH_ASKPASS="+askpass, "SSH_ASKPASS_REQUIRE=force")

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -129,18 +130,9 @@ func playPass(addr string) int {
 // ourselves when account is nil.
 func actor(t testing.TB, account *sshtest.Account, role, path string) *exec.Cmd {
 	t.Helper()
-	copied := filepath.Join(filepath.Dir(program), "actor")
-	if _, err := os.Stat(copied); err != nil {
-		self, err := os.Executable()
-		if err == nil {
-			var text []byte
-			if text, err = os.ReadFile(self); err == nil {
-				err = os.WriteFile(copied, text, 0o755)
-			}
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	copied, err := actorProgram()
+	if err != nil {
+		t.Fatal(err)
 	}
 	cmd := exec.Command(copied, path)
 	if account != nil {
@@ -149,3 +141,18 @@ func actor(t testing.TB, account *sshtest.Account, role, path string) *exec.Cmd 
 	cmd.Env = append(cmd.Env, roleVariable+"="+role)
 	return cmd
 }
+
+// actorProgram is a copy of this program that other accounts can start. Another
+// process makes it: of a file that we had open ourselves, what other tests start
+// meanwhile would keep it from being started.
+var actorProgram = sync.OnceValues(func() (string, error) {
+	copied := filepath.Join(filepath.Dir(program), "actor")
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if out, err := exec.Command("cp", self, copied).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cp: %w: %s", err, out)
+	}
+	return copied, nil
+})

@@ -66,9 +66,7 @@ func askpassProgram(t testing.TB, answer string) (program, log string) {
 	dir := t.TempDir()
 	program, log = filepath.Join(dir, "askpass"), filepath.Join(dir, "asked")
 	text := fmt.Sprintf("#!/bin/sh\necho \"$1\" >> %s\necho '%s'\n", log, answer)
-	if err := os.WriteFile(program, []byte(text), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	sshtest.WriteProgram(t, program, text)
 	return program, log
 }
 

@@ -3,12 +3,12 @@ package askpass_test
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"sallyport/internal/askpass"
+	"sallyport/internal/sshtest"
 )
 
 func TestAllowed(t *testing.T) {
@@ -44,9 +44,7 @@ func TestAllowed(t *testing.T) {
 func TestAsk(t *testing.T) {
 	script := func(body string) string {
 		path := filepath.Join(t.TempDir(), "askpass")
-		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		sshtest.WriteProgram(t, path, "#!/bin/sh\n"+body+"\n")
 		return path
 	}
 	for _, tc := range []struct {

@@ -64,9 +64,7 @@ func TestEvilServerCannotSteerTheTerminal(t *testing.T) {
 func TestEvilServerPromptsThroughAskpass(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "askpass")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\nprintf '%s' \"$1\" >\"$0.said\"; echo secret\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	sshtest.WriteProgram(t, program, "#!/bin/sh\nprintf '%s' \"$1\" >\"$0.said\"; echo secret\n")
 	p := &person{voice: newVoice("sally", os.Stderr), getenv: func(name string) string {
 		return map[string]string{"SSH_ASKPASS": program, "SSH_ASKPASS_REQUIRE": "force"}[name]
 	}}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sallyport/internal/sshtest"
 )
 
 // TestResumeCommand runs it with some of the programs there, as a shell of the
@@ -28,9 +30,7 @@ func TestResumeCommand(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range strings.Fields(tc.there) {
-			if err := os.WriteFile(filepath.Join(path, name), []byte("#!/bin/sh\necho "+name+" \"$@\"\n"), 0o700); err != nil {
-				t.Fatal(err)
-			}
+			sshtest.WriteProgram(t, filepath.Join(path, name), "#!/bin/sh\necho "+name+" \"$@\"\n")
 		}
 		cmd := exec.Command("/bin/sh", "-c", resumeCommand(tc.with))
 		cmd.Env = []string{"PATH=" + path}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"sallyport/internal/hostkey"
+	"sallyport/internal/sshtest"
 )
 
 func TestNewHostKey(t *testing.T) {
@@ -234,9 +235,7 @@ func TestKnownHostsCommand(t *testing.T) {
 	s := newServer(t, nil)
 	script := filepath.Join(t.TempDir(), "cmd")
 	text := "#!/bin/sh\necho \"$WHO $@\" >>\"$0.log\"\ncase $1 in ORDER) exit 0;; esac\necho \"$2 $3 $4\"\nexit ${FAIL:-0}\n"
-	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	sshtest.WriteProgram(t, script, text)
 	h := testHop(t, s.addr)
 	h.Options.HostKey.KnownHostsCommand = script + ` %I %H %t %K "%u at %%" %f %p`
 	h.Options.Transport.HostKeyAlgorithmsSet = false

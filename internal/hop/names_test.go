@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"sallyport/internal/sshtest"
 )
 
 func TestParseAhosts(t *testing.T) {
@@ -23,9 +25,7 @@ func TestParseAhosts(t *testing.T) {
 func TestNamesOfTheSystem(t *testing.T) {
 	dir := t.TempDir()
 	program := "#!/bin/sh\ntest \"$*\" = \"-- ahostsv4 printer.invalid\" && echo 192.0.2.7 STREAM printer.invalid\n"
-	if err := os.WriteFile(filepath.Join(dir, "getent"), []byte(program), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	sshtest.WriteProgram(t, filepath.Join(dir, "getent"), program)
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	addrs, err := lookup(context.Background(), net.DefaultResolver, "ip4", "printer.invalid")
 	if err != nil || fmt.Sprint(addrs) != "[192.0.2.7]" {

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"sallyport/internal/sshtest"
 )
 
 func TestAdd(t *testing.T) {
@@ -249,10 +251,8 @@ func TestOtherNamesAreThoseOfSSH(t *testing.T) {
 	user := writeFile(t, filepath.Join(dir, "user"), "a,b "+ed+"\n"+hashName("c")+" "+ed+" comment\nd "+ec+"\n@revoked e "+ed+"x\n@cert-authority f "+ed+"\n")
 	global := writeFile(t, filepath.Join(dir, "global"), "\n*.org\t"+ed+"\nssh-ed25519\n")
 	asked := filepath.Join(dir, "asked")
-	askpass := writeFile(t, filepath.Join(dir, "askpass"), "#!/bin/sh\nprintf '%s' \"$1\" >"+asked+"\necho no\n")
-	if err := os.Chmod(askpass, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	askpass := filepath.Join(dir, "askpass")
+	sshtest.WriteProgram(t, askpass, "#!/bin/sh\nprintf '%s' \"$1\" >"+asked+"\necho no\n")
 	cmd := exec.Command("ssh", "-F", "none", "-oStrictHostKeyChecking=ask", "-oProxyCommand="+sshdFor(t, "ed", false),
 		"-oUserKnownHostsFile="+user, "-oGlobalKnownHostsFile="+global, "host.example")
 	cmd.Env = append(os.Environ(), "SSH_ASKPASS="+askpass, "SSH_ASKPASS_REQUIRE=force")

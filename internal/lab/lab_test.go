@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"sallyport/internal/sshtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -240,10 +242,7 @@ func TestSecondFactor(t *testing.T) {
 	}
 	for code, want := range map[string]int{n.Code(): 0, "wrong": 255} {
 		answer := filepath.Join(t.TempDir(), "answer")
-		script := "#!/bin/sh\necho " + code + "\n"
-		if err := os.WriteFile(answer, []byte(script), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		sshtest.WriteProgram(t, answer, "#!/bin/sh\necho "+code+"\n")
 		cmd := exec.CommandContext(t.Context(), "ssh", "-F", n.ConfigFile(), "target", "true")
 		cmd.Env = append(os.Environ(), "SSH_ASKPASS="+answer, "SSH_ASKPASS_REQUIRE=force")
 		out, _ := cmd.CombinedOutput()
