@@ -79,17 +79,17 @@ func TestCompletionWords(t *testing.T) {
 func TestCompletionInShells(t *testing.T) {
 	t.Parallel()
 	u, dir := completing(t)
-	path := "PATH=" + dir + ":" + os.Getenv("PATH")
+	path, home := "PATH="+dir+":"+os.Getenv("PATH"), "HOME="+dir
 	for _, shell := range []struct {
 		name  string
 		start []string
 		setup string
 	}{
-		{"bash", []string{"env", path, "bash", "--norc", "--noprofile", "-i"},
+		{"bash", []string{"env", path, home, "bash", "--norc", "--noprofile", "-i"},
 			"PS1='$ '; . /usr/share/bash-completion/bash_completion; . <(sally completion bash)"},
-		{"zsh", []string{"env", path, "zsh", "-f", "-i"},
+		{"zsh", []string{"env", path, home, "zsh", "-f", "-i"},
 			"PS1='$ '; autoload -U compinit; compinit -u -D; . <(sally completion zsh)"},
-		{"fish", []string{"env", path, "HOME=" + dir, "fish", "--no-config"}, "sally completion fish | source"},
+		{"fish", []string{"env", path, home, "fish", "--no-config"}, "sally completion fish | source"},
 	} {
 		t.Run(shell.name, func(t *testing.T) {
 			const config = "config" // in the directory

@@ -62,8 +62,10 @@ func newHost(t testing.TB, dir, clientDir string, cfg HostConfig) *Host {
 		mark: "SALLY_SSHTEST=" + randomHex(8),
 		live: make(map[int]bool),
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
+	for _, d := range []string{dir, h.file("home")} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	h.makeCredentials(clientDir)
 	h.hostKey = writeKey(t, h.file("host_key"), "")

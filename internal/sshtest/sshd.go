@@ -65,15 +65,24 @@ func (h *Host) sshdConfig(extra []string) string {
 		"PrintLastLog no",
 		"LogLevel VERBOSE",
 		"AcceptEnv LANG LC_*",
-		// With a shell level, bash does not take a command run by sshd for a
-		// login and leaves the account's start-up files alone.
-		"SetEnv "+h.mark+" SHLVL=1",
+		"SetEnv "+h.environment(),
 		"Subsystem sftp internal-sftp",
 	)
 	if h.service != "" && hasSessionProgram() {
 		lines = append(lines, "PAMServiceName "+h.service)
 	}
 	return strings.Join(append(lines, extra[blocks:]...), "\n") + "\n"
+}
+
+// environment is that of sessions. The start-up files and the history of who runs
+// the tests are no matter of theirs: they have a home of their own. With a shell
+// level, bash does not take a command run by sshd for a login.
+func (h *Host) environment() string {
+	env := h.mark + " SHLVL=1"
+	if h.Account == nil {
+		env += " HOME=" + h.file("home")
+	}
+	return env
 }
 
 // hasSessionProgram is true from OpenSSH 9.8 on. There, the name of the PAM
