@@ -79,11 +79,16 @@ func TestVerbUsage(t *testing.T) {
 		{[]string{"status", "-p", "22"}, `status takes no -p ("sally status --help" lists its flags; a host of that name is reached by "sally ssh status")`},
 		{[]string{"up", "--nonesuch", "web1"}, `up takes no --nonesuch ("sally up --help" lists its flags; a host of that name is reached by "sally ssh up")`},
 		{[]string{"up", "-p", "x", "web1"}, "Bad port 'x'"},
+		{[]string{"forward", "ls", "web1"}, "forward ls takes no arguments"},
+		{[]string{"forward", "add", "--nonesuch"}, `forward add takes no --nonesuch ("sally forward add --help" lists its flags; a host of that name is reached by "sally ssh forward")`},
 		{[]string{"up", "ssh://web1:x"}, `"ssh://web1:x" is no destination: [user@]host or ssh://[user@]host[:port] is one`},
 	} {
 		if r := u.sally(test.args...); r.code != 2 || r.err != "sally: "+test.want+"\n" || r.out != "" {
 			t.Errorf("%q: %+v, want %q", test.args, r, test.want)
 		}
+	}
+	if r := u.sally("bench", "--only", "warm,cool"); r.code != 2 || !strings.HasPrefix(r.err, "sally: no measure \"cool\"; there are:\n  startup ") {
+		t.Errorf("bench: %+v", r)
 	}
 	for _, args := range [][]string{{"-o", "ProxyCommand=exit 7", "--", "up", "true"}, {"ssh", "-o", "ProxyCommand=exit 7", "up", "true"}} {
 		if r := u.sally(args...); r.code != 255 || !strings.Contains(r.err, "up (up:22)") {

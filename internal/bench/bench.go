@@ -103,13 +103,16 @@ func Run(ctx context.Context, config Config) (*Report, error) {
 }
 
 // choose finds the measures with these names; none means all.
+// ErrMeasure is the error of a run that wants an unknown measure.
+var ErrMeasure = errors.New("no measure")
+
 func choose(names []string) ([]measure, error) {
 	if len(names) == 0 {
 		return measures, nil
 	}
 	for _, name := range names {
 		if !slices.ContainsFunc(measures, func(m measure) bool { return m.name == name }) {
-			return nil, fmt.Errorf("no measure %q; there are:\n  %s", name, strings.Join(Names(), "\n  "))
+			return nil, fmt.Errorf("%w %q; there are:\n  %s", ErrMeasure, name, strings.Join(Names(), "\n  "))
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(measures), func(m measure) bool { return !slices.Contains(names, m.name) }), nil

@@ -53,6 +53,9 @@ func (v *verbCommand) runBench(ctx context.Context, f *benchFlags) error {
 	}
 	f.config.Sally, f.config.Progress = self, v.Stderr
 	report, err := bench.Run(ctx, f.config)
+	if errors.Is(err, bench.ErrMeasure) {
+		return usageError{err.Error()}
+	}
 	if report == nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -62,9 +63,14 @@ func wantsArgs(atLeast, atMost int, otherwise string) cobra.PositionalArgs {
 	}
 }
 
+// verbName is what a command is called after "sally".
+func verbName(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+}
+
 // noArgs is for a verb that takes none.
 func noArgs(cmd *cobra.Command, args []string) error {
-	return wantsArgs(0, 0, cmd.Name()+" takes no arguments")(cmd, args)
+	return wantsArgs(0, 0, verbName(cmd)+" takes no arguments")(cmd, args)
 }
 
 // many is no bound on the number of arguments.
@@ -74,14 +80,16 @@ const many = 1 << 20
 func misused(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
-		return usageError{fmt.Sprintf("%s: %v", cmd.Name(), err)}
+		return usageError{fmt.Sprintf("%s: %v", verbName(cmd), err)}
 	}
 	flag := "--" + unknown.GetSpecifiedName()
 	if group := unknown.GetSpecifiedShortnames(); group != "" {
 		flag = "-" + unknown.GetSpecifiedName()
 	}
+	name := verbName(cmd)
+	host, _, _ := strings.Cut(name, " ")
 	return usageError{fmt.Sprintf("%s takes no %s (\"sally %s --help\" lists its flags; a host of that name is reached by \"sally ssh %s\")",
-		cmd.Name(), flag, cmd.Name(), cmd.Name())}
+		name, flag, name, host)}
 }
 
 // destination reads a verb's host with the flags given to the verb, as the

@@ -82,7 +82,7 @@ func (v *verbCommand) passwordList() *cobra.Command {
 // oneHost wants one operand.
 func oneHost(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usageError{cmd.CommandPath()[len("sally "):] + " needs one host"}
+		return usageError{verbName(cmd) + " needs one host"}
 	}
 	return nil
 }
