@@ -46,6 +46,88 @@ func TestKilledDaemon(t *testing.T) {
 	}
 }
 
+// TestKilledWhileAsked kills the daemon while requests wait for its first word:
+// the next daemon answers them all.
+func TestKilledWhileAsked(t *testing.T) {
+	t.Parallel()
+	c := oneJump(t)
+	u := newUser(t, c)
+	u.must("up", "jump")
+	first := u.status().PID
+	if err := syscall.Kill(first, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(u.dir, "sally", "api.sock")
+	before := socketsAt(t, socket)
+	var waiting []*live
+	for _, args := range [][]string{
+		{"jump", "echo carried on"}, {"jump", "echo carried on"}, {"up", "jump"}, {"status"}, {"run", "jump", "--", "true"},
+		{"cp", "jump:/etc/passwd", filepath.Join(u.dir, "copy")}, {"forward", "add", "jump", "-L", filepath.Join(u.dir, "forward") + ":127.0.0.1:9"},
+	} {
+		waiting = append(waiting, u.start(args...))
+	}
+	await(t, "all have connected", func() bool { return socketsAt(t, socket) == before+len(waiting) })
+	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range waiting {
+		if code := l.wait(soon); code != 0 || strings.Contains(l.err.String(), "sally:") {
+			t.Errorf("%v: exit code %d, stdout %q, stderr %q", l.cmd.Args, code, l.out, l.err)
+		}
+	}
+	if second := u.status().PID; second == first || len(u.processes("daemon")) != 1 {
+		t.Errorf("daemons %d and %d, running: %v", first, second, u.processes("daemon"))
+	}
+	if n := c.Host("jump").AcceptedLogins(); n != 2 {
+		t.Errorf("%d logins, want one for each daemon", n)
+	}
+}
+
+// socketsAt counts the sockets that have the path: who listens, and the ends of
+// connections to him, accepted or not.
+func socketsAt(t *testing.T, path string) int {
+	t.Helper()
+	text, err := os.ReadFile("/proc/net/unix")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Count(string(text), " "+path+"\n")
+}
+
+// TestFrozenDaemon is a daemon that is stopped: commands say so instead of
+// waiting for ever, and quit ends it all the same.
+func TestFrozenDaemon(t *testing.T) {
+	t.Parallel()
+	c := oneJump(t)
+	u := newUser(t, c)
+	u.pin("jump", "-L", filepath.Join(u.dir, "forward")+":127.0.0.1:9")
+	first := u.status().PID
+	if err := syscall.Kill(first, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	var waiting []*live
+	for _, args := range [][]string{{"status"}, {"check", "jump"}, {"logs"}, {"jump", "true"}, {"up", "jump"}, {"quit"}} {
+		waiting = append(waiting, u.start(args...))
+	}
+	for i, l := range waiting {
+		code, said := l.wait(2*soon), l.err.String()
+		if want := []int{1, 1, 1, 255, 1, 0}[i]; code != want {
+			t.Errorf("%v: exit code %d, want %d: %q", l.cmd.Args, code, want, said)
+		}
+		frozen := strings.Contains(said, "the daemon, process "+strconv.Itoa(first)+", does not answer\n  hint: \"sally quit\" ends it by force")
+		if frozen != (code != 0) {
+			t.Errorf("%v: stderr %q", l.cmd.Args, said)
+		}
+	}
+	if left := u.processes("daemon"); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+	u.must("jump", "true")
+	if now := u.forwards(); len(now) != 1 || u.status().PID == first {
+		t.Errorf("forwards of the next daemon: %v", now)
+	}
+}
+
 // TestOneDaemon refuses a second one while the first lives, also when many
 // commands need one at once, and starts none for what needs none.
 func TestOneDaemon(t *testing.T) {

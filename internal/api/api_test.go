@@ -155,18 +155,32 @@ func TestAttach(t *testing.T) {
 	}
 }
 
-// TestDaemonGone is told as such, before and within an answer.
+// TestDaemonGone is told as such, before and within an answer, and whether the
+// daemon had said anything.
 func TestDaemonGone(t *testing.T) {
 	t.Parallel()
-	for _, said := range []string{"", "\x00\x00", "\x00\x00\x00\x09{\"res", "\x00\x00\x00\x09\x00"} {
+	notice := message(&event{Tell: &Notice{Text: "hello"}})
+	for _, test := range []struct {
+		said          string
+		read, unheard bool // whether the request was, and whether another daemon may be asked
+	}{
+		{"", true, true}, {"", false, true},
+		{"\x00\x00", true, true}, {"\x00\x00\x00\x09{\"res", true, true}, {"\x00\x00\x00\x09\x00", true, true},
+		{notice, true, false}, {notice + "\x00\x00", true, false},
+	} {
 		client, server := pair(t)
 		go func() {
-			_, _ = readRequest(server)
-			_, _ = io.WriteString(server, said)
+			if test.read {
+				_, _ = readRequest(server)
+			} else {
+				_, _ = server.Read(make([]byte, 1)) // a reset, not an end
+			}
+			_, _ = io.WriteString(server, test.said)
 			server.Close()
 		}()
-		if _, err := Do(t.Context(), client, &Request{Op: OpStatus}, nil); !errors.Is(err, ErrDaemonGone) {
-			t.Errorf("after %q: %v", said, err)
+		_, err := Do(t.Context(), client, &Request{Op: OpStatus}, nil)
+		if !errors.Is(err, ErrDaemonGone) || errors.Is(err, ErrUnheard) != test.unheard || err.Error() != ErrDaemonGone.Error() {
+			t.Errorf("%+v: %v", test, err)
 		}
 	}
 }

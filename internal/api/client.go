@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -20,6 +21,10 @@ type Person interface {
 
 // ErrDaemonGone is returned when the daemon ended before it answered.
 var ErrDaemonGone = errors.New("the daemon ended before it answered")
+
+// ErrUnheard is the ErrDaemonGone of a daemon that had not said anything:
+// nobody notices when another one is asked instead.
+var ErrUnheard = fmt.Errorf("%w", ErrDaemonGone)
 
 // Do makes a request on a fresh connection and returns its result. ctx bounds
 // it. After a successful attach the connection speaks the mux protocol.
@@ -41,11 +46,13 @@ func do(ctx context.Context, conn *net.UnixConn, r *Request, who Person, emit fu
 		return nil, err
 	}
 	_, unsent := conn.Write(request) // a daemon that refuses it may not read all
+	gone := ErrUnheard
 	for {
 		e, err := readEvent(conn)
 		if err != nil {
-			return nil, transportError(ctx, cmp.Or(unsent, err))
+			return nil, transportError(ctx, cmp.Or(unsent, err), gone)
 		}
+		gone = ErrDaemonGone
 		switch {
 		case e.Result != nil:
 			return e.Result, nil
@@ -57,7 +64,7 @@ func do(ctx context.Context, conn *net.UnixConn, r *Request, who Person, emit fu
 			emit(*e.Log)
 		case e.Ask != nil:
 			if err := answerQuestion(ctx, conn, *e.Ask, who); err != nil {
-				return nil, transportError(ctx, err)
+				return nil, transportError(ctx, err, gone)
 			}
 		}
 	}
@@ -80,12 +87,16 @@ func answerQuestion(ctx context.Context, conn net.Conn, q Question, who Person) 
 	return writeMessage(conn, &a)
 }
 
-func transportError(ctx context.Context, err error) error {
+// transportError is what a connection's error means, gone when it is that nobody
+// is at the other end.
+func transportError(ctx context.Context, err, gone error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return ErrDaemonGone
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, end) {
+			return gone
+		}
 	}
 	return fmt.Errorf("talk to the daemon: %w", err)
 }

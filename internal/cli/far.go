@@ -40,14 +40,10 @@ func (v *verbCommand) far(ctx context.Context, host string, who api.Person) (*fa
 
 // attach brings the route up and becomes a client of its master.
 func (f *far) attach(ctx context.Context, what, hangup string) (*mux.Client, error) {
-	conn, err := f.needDaemon(ctx)
-	if err != nil {
-		return nil, err
-	}
 	r := f.request(api.OpAttach, f.route)
 	r.Debug, r.What, r.Hangup = f.verbose, what, hangup
-	if _, err := api.Do(ctx, conn, r, f.who); err != nil {
-		conn.Close()
+	conn, _, err := f.do(ctx, f.needDaemon, r, f.who)
+	if err != nil {
 		return nil, err
 	}
 	return mux.NewClient(ctx, conn)

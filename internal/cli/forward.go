@@ -147,15 +147,11 @@ func (v *verbCommand) addForwards(ctx context.Context, host string, r *api.Reque
 	full.Forwards, full.Name, full.Now = r.Forwards, r.Name, r.Now
 	full.Debug = v.verbose
 	v.voice.setLevel(levelInfo + v.verboseLevel())
-	conn, err := v.needDaemon(ctx)
+	conn, result, err := v.do(ctx, v.needDaemon, full, v.newPerson())
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
-	result, err := api.Do(ctx, conn, full, v.newPerson())
-	if err != nil {
-		return nil, err
-	}
+	conn.Close()
 	return result.Forwards, nil
 }
 

@@ -20,6 +20,8 @@ func hintFor(err error) string {
 		return fmt.Sprintf("\"sally up %s\" connects, \"sally test %s\" looks at each hop without sharing anything", down.host, down.host)
 	case errors.As(err, &loop):
 		return "one of these hosts jumps through itself; \"ProxyJump none\" in its Host block ends the chain there"
+	case errors.As(err, new(frozenError)):
+		return "\"sally quit\" ends it by force; the next command starts another one, with the pinned forwards"
 	case errors.Is(err, daemon.ErrUnsafeDir):
 		return "another user may have prepared it; remove it or set XDG_RUNTIME_DIR to a directory of your own"
 	case errors.As(err, &failed) && failed.Code == api.CodeHop:

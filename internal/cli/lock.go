@@ -24,13 +24,9 @@ as they cannot log in themselves: whoever has your keys and your account here
 can still run plain ssh. See docs/security.md.`,
 		Example: "  sally lock                    anybody who is you may unlock\n  sally lock --passphrase       only who knows it; \"sally quit\" closes everything",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			conn, err := v.needDaemon(cmd.Context())
-			if err != nil {
-				return v.failed(err)
-			}
-			defer conn.Close()
-			_, err = api.Do(cmd.Context(), conn, &api.Request{Op: api.OpLock, Passphrase: passphrase}, v.newPerson())
+			conn, _, err := v.do(cmd.Context(), v.needDaemon, &api.Request{Op: api.OpLock, Passphrase: passphrase}, v.newPerson())
 			if err == nil {
+				conn.Close()
 				fmt.Fprintln(v.Stdout, "locked")
 			}
 			return v.failed(err)
@@ -48,7 +44,7 @@ func (v *verbCommand) unlock() *cobra.Command {
 }
 
 func (v *verbCommand) runUnlock(ctx context.Context) error {
-	conn, err := v.dialDaemon(ctx)
+	conn, _, err := v.do(ctx, v.dialDaemon, &api.Request{Op: api.OpUnlock}, v.newPerson())
 	if errors.Is(err, errNoDaemon) {
 		fmt.Fprintln(v.Stdout, "not locked: no daemon is running")
 		return nil
@@ -56,10 +52,7 @@ func (v *verbCommand) runUnlock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	if _, err := api.Do(ctx, conn, &api.Request{Op: api.OpUnlock}, v.newPerson()); err != nil {
-		return err
-	}
+	conn.Close()
 	fmt.Fprintln(v.Stdout, "unlocked")
 	return nil
 }

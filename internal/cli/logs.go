@@ -48,7 +48,7 @@ func (v *verbCommand) showLogs(ctx context.Context, hop string, follow bool) err
 	case err == nil:
 		defer conn.Close()
 		r := &api.Request{Op: api.OpLogs, Hop: hop, Follow: follow, Debug: v.verbose}
-		err = api.Logs(ctx, conn, r, show)
+		err = v.watched(ctx, conn, func(ctx context.Context) error { return api.Logs(ctx, conn, r, show) })
 	}
 	if err == nil && hop != "" && !found {
 		return fmt.Errorf("nothing is recorded for %s", hop)

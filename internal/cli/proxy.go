@@ -89,16 +89,13 @@ func isOwnProxy(command string) bool {
 
 // proxyThrough has the daemon open the connection from the end of a route.
 func (v *verbCommand) proxyThrough(ctx context.Context, via route.Route, to *mux.StdioForwardRequest, fdpass bool) error {
-	conn, err := v.needDaemon(ctx)
+	r := v.request(api.OpAttach, via)
+	r.What, r.Detach, r.Debug = "stdio forward", fdpass, v.verbose
+	conn, _, err := v.do(ctx, v.needDaemon, r, v.newPerson())
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	r := v.request(api.OpAttach, via)
-	r.What, r.Detach, r.Debug = "stdio forward", fdpass, v.verbose
-	if _, err := api.Do(ctx, conn, r, v.newPerson()); err != nil {
-		return err
-	}
 	client, err := mux.NewClient(ctx, conn)
 	if err != nil {
 		return err

@@ -23,7 +23,8 @@ func (v *verbCommand) quit() *cobra.Command {
 }
 
 // quitDaemon ends the daemon, if there is one. One of another version does not
-// understand the request, but the signal.
+// understand the request, and one that is frozen does not hear it: those get a
+// signal.
 func (a *App) quitDaemon(ctx context.Context) error {
 	conn, err := a.dialDaemon(ctx)
 	if errors.Is(err, errNoDaemon) {
@@ -33,36 +34,62 @@ func (a *App) quitDaemon(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
-	_, err = api.Do(ctx, conn, &api.Request{Op: api.OpQuit}, nil)
-	var e *api.Error
-	if !errors.As(err, &e) || e.Code != api.CodeVersion {
+	err = a.watched(ctx, conn, func(ctx context.Context) error {
+		_, err := api.Do(ctx, conn, &api.Request{Op: api.OpQuit}, nil)
 		return err
+	})
+	var e *api.Error
+	switch {
+	case errors.Is(err, api.ErrDaemonGone):
+		return nil
+	case errors.As(err, &e) && e.Code == api.CodeVersion, errors.As(err, new(frozenError)):
+		return a.terminateDaemon(ctx, daemonPID(conn), err)
 	}
-	return a.terminateDaemon(ctx, daemonPID(conn), err)
+	return err
 }
 
-// terminateDaemon ends a daemon by a signal and waits until its socket is
-// gone; why is the error when that is not possible.
+// terminateDaemon ends a daemon by a signal, by force if need be; why is the
+// error when that is not possible.
 func (a *App) terminateDaemon(ctx context.Context, pid int, why error) error {
 	if pid <= 0 {
 		return why
 	}
 	process, err := os.FindProcess(pid)
-	if err == nil {
-		err = process.Signal(syscall.SIGTERM)
-	}
 	if err != nil {
 		return fmt.Errorf("%w; end process %d: %w", why, pid, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	for ctx.Err() == nil {
-		conn, err := a.dialDaemon(ctx)
-		if err != nil {
+	for _, signal := range []os.Signal{syscall.SIGTERM, os.Kill} {
+		err := process.Signal(signal)
+		if errors.Is(err, os.ErrProcessDone) {
 			return nil
 		}
-		conn.Close()
-		time.Sleep(10 * time.Millisecond)
+		if err != nil {
+			return fmt.Errorf("%w; end process %d: %w", why, pid, err)
+		}
+		if a.awaitEnd(ctx, pid) {
+			return nil
+		}
 	}
 	return fmt.Errorf("%w; process %d does not end", why, pid)
+}
+
+// awaitEnd waits until a daemon is no longer there: its socket is gone, or
+// another one's.
+func (a *App) awaitEnd(ctx context.Context, pid int) bool {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout/2)
+	defer cancel()
+	for {
+		conn, err := a.dialDaemon(ctx)
+		if err != nil {
+			return ctx.Err() == nil
+		}
+		now := daemonPID(conn)
+		conn.Close()
+		if now != pid {
+			return true
+		}
+		if !pass(ctx, 10*time.Millisecond) {
+			return false
+		}
+	}
 }

@@ -268,15 +268,12 @@ func (a *App) configEnv() (sshconfig.Env, error) {
 // session attaches to the route's master and runs what was asked for there.
 func (c *sshCommand) session(ctx context.Context) (int, error) {
 	c.settleQoS()
-	conn, release, err := c.daemon(ctx)
+	conn, release, err := c.attach(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer release()
 	defer conn.Close()
-	if err := c.attach(ctx, conn); err != nil {
-		return 0, err
-	}
 	c.remember()
 	client, err := mux.NewClient(ctx, conn)
 	if err != nil {
@@ -341,34 +338,32 @@ func (c *sshCommand) daemonGone(ctx context.Context, pid int) bool {
 	return err != nil && ctx.Err() == nil
 }
 
-// daemon connects to whatever will own the connection.
-func (c *sshCommand) daemon(ctx context.Context) (*net.UnixConn, func(), error) {
-	if c.private {
-		return c.privateDaemon(ctx)
-	}
-	conn, err := c.needDaemon(ctx)
-	return conn, func() {}, err
-}
-
-// attach brings the route up, with questions on our terminal, and turns the
-// connection into a control socket of its master.
-func (c *sshCommand) attach(ctx context.Context, conn *net.UnixConn) error {
+// attach brings the route up, with questions on our terminal, and returns a
+// connection that is a control socket of its master. The function releases the
+// daemon, when it is in this process.
+func (c *sshCommand) attach(ctx context.Context) (*net.UnixConn, func(), error) {
 	r := c.request(api.OpAttach, c.route)
 	r.Debug = max(levelOf(c.options.Log.Level)-levelVerbose, 0)
 	r.What = c.what()
 	if c.options.Forward.ExitOnFailure && c.through == nil {
 		r.Forwards = ownForwards(c.options.Forward)
 	}
-	_, err := api.Do(ctx, conn, r, c.person)
-	return err
+	if c.private {
+		return c.attachPrivately(ctx, r)
+	}
+	conn, _, err := c.do(ctx, c.needDaemon, r, c.person)
+	return conn, func() {}, err
 }
 
-// request is a request about a route, with our surroundings.
-func (a *App) request(op api.Op, rt route.Route) *api.Request {
-	a.answers.know(rt)
-	dir, err := os.Getwd()
+func (c *sshCommand) attachPrivately(ctx context.Context, r *api.Request) (*net.UnixConn, func(), error) {
+	conn, release, err := c.privateDaemon(ctx)
 	if err != nil {
-		dir = "/"
+		return nil, nil, err
 	}
-	return &api.Request{Op: op, Route: rt.Encode(), Env: a.Environ, Dir: dir}
+	if _, err := api.Do(ctx, conn, r, c.person); err != nil {
+		conn.Close()
+		release()
+		return nil, nil, err
+	}
+	return conn, release, nil
 }

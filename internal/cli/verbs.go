@@ -186,25 +186,14 @@ func (v *verbCommand) upAll(ctx context.Context, routes []route.Route, pin bool)
 
 // ask makes a request about a route, starting the daemon if need be.
 func (v *verbCommand) ask(ctx context.Context, op api.Op, rt route.Route, who api.Person, pin bool) (*api.Result, error) {
-	conn, err := v.needDaemon(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
 	r := v.request(op, rt)
 	r.Debug, r.Pin = v.verbose, pin
 	v.voice.setLevel(levelInfo + v.verboseLevel())
-	return api.Do(ctx, conn, r, who)
-}
-
-// tell makes a request of a daemon that must be running already.
-func (a *App) tell(ctx context.Context, r *api.Request) (*api.Result, error) {
-	conn, err := a.dialDaemon(ctx)
-	if err != nil {
-		return nil, err
+	conn, result, err := v.do(ctx, v.needDaemon, r, who)
+	if err == nil {
+		conn.Close()
 	}
-	defer conn.Close()
-	return api.Do(ctx, conn, r, nil)
+	return result, err
 }
 
 func (v *verbCommand) down() *cobra.Command {
