@@ -107,6 +107,31 @@ func TestSetupRefuses(t *testing.T) {
 	}
 }
 
+// TestSetupKeepsWhatOthersWrite: an editor saves while setup asks, and a file has
+// a second name, which a new file in its place would lose.
+func TestSetupKeepsWhatOthersWrite(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	config := filepath.Join(dir, "config")
+	writeFile(t, config, "Host web\n")
+	u := newUserWith(t, config)
+	con := u.tty("setup")
+	con.Expect("[y/N]", soon)
+	writeFile(t, config, "Host web\n  User me\n")
+	con.Send("y\r")
+	con.Expect("changed meanwhile; nothing was written", soon)
+	if code := con.Wait(soon); code != 1 || readFile(t, config) != "Host web\n  User me\n" {
+		t.Errorf("exit code %d, config %q", code, readFile(t, config))
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) != 1 {
+		t.Errorf("left: %v", left)
+	}
+	if err := os.Link(config, filepath.Join(dir, "second")); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, u.sally("setup", "--yes"), "setup: ", "has 2 names (hard links)")
+}
+
 // TestPlainSSHWorks where sally cannot: it is not there, or fails.
 func TestPlainSSHWorks(t *testing.T) {
 	t.Parallel()

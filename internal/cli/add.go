@@ -54,7 +54,7 @@ func (v *verbCommand) addHost(ctx context.Context, name string, e sshconfig.Entr
 	if v.isVerb(name) {
 		v.voice.say(levelInfo, fmt.Sprintf("sally: warning: %s is also a verb: reach the host by \"sally ssh %s\"", name, name))
 	}
-	if p, err := v.newSetupPlan(); err == nil && p.ours != nil { // its list of hosts is of then
+	if p, err := v.newSetupPlan(); err == nil && p.include.existed { // its list of hosts is of then
 		v.voice.say(levelInfo, fmt.Sprintf("  hint: \"sally setup\" lets plain ssh share the connection to %s too", name))
 	}
 	return nil

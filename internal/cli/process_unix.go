@@ -75,10 +75,3 @@ func stopSelf() {
 		<-continued // another thread may take the stop while this one runs on
 	}
 }
-
-// keepOwner gives a file the owner of another, where that is allowed.
-func keepOwner(f *os.File, of os.FileInfo) {
-	if stat, ok := of.Sys().(*syscall.Stat_t); ok {
-		_ = f.Chown(int(stat.Uid), int(stat.Gid))
-	}
-}

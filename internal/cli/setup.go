@@ -1,11 +1,10 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,129 +23,133 @@ const createdMark = "# There was no configuration before.\n"
 
 // setupPlan is a change of the configuration, not made yet.
 type setupPlan struct {
-	config  string // the file that ssh reads, links resolved
-	include string // our own file
-	line    string // what config begins with
+	config  setupChange // the file that ssh reads
+	include setupChange // our own file
+	line    string      // what config begins with
+	created bool        // there is no config, or was none before setup
+}
 
-	created       bool // there is no config, or was none before setup
-	before, after []byte
-	ours, want    []byte // include's content, nil for no file
+// setupChange is what is to become of one of the files.
+type setupChange struct {
+	*sshconfig.Draft
+	before  string
+	existed bool
+	want    string
+	exists  bool // afterwards
+}
+
+// setupChangeOf plans no change of a file.
+func setupChangeOf(name string) (setupChange, error) {
+	d, err := sshconfig.OpenDraft(name)
+	if err != nil {
+		return setupChange{}, fmt.Errorf("setup: %w", err)
+	}
+	c := setupChange{Draft: d}
+	c.before, c.existed = d.Before()
+	c.want, c.exists = c.before, c.existed
+	return c, nil
+}
+
+func (c *setupChange) changes() bool { return c.want != c.before || c.exists != c.existed }
+
+// write plans another text.
+func (c *setupChange) write(text string) { c.want, c.exists = text, true }
+
+// remove plans no file.
+func (c *setupChange) remove() { c.want, c.exists = "", false }
+
+// apply makes the change, unless somebody else has made one since.
+func (c *setupChange) apply() error {
+	if !c.changes() {
+		return nil
+	}
+	var err error
+	if c.exists {
+		c.Document = sshconfig.ParseDocument(c.want)
+		err = c.Save()
+	} else {
+		err = os.Remove(c.Name)
+	}
+	if err != nil {
+		return fmt.Errorf("setup: %w", err)
+	}
+	return nil
 }
 
 // changes reports whether there is something to do.
-func (p *setupPlan) changes() bool {
-	return !bytes.Equal(p.before, p.after) || !bytes.Equal(p.ours, p.want)
-}
+func (p *setupPlan) changes() bool { return p.config.changes() || p.include.changes() }
 
 // newSetupPlan looks at what is there.
 func (v *verbCommand) newSetupPlan() (*setupPlan, error) {
-	p := &setupPlan{config: v.config}
-	if p.config == "" {
+	config := v.config
+	if config == "" {
 		env, err := sshconfig.DefaultEnv()
 		if err != nil {
 			return nil, err
 		}
-		p.config = filepath.Join(env.Home, ".ssh", "config")
+		config = filepath.Join(env.Home, ".ssh", "config")
 	}
-	var err error
-	if p.config, err = filepath.Abs(p.config); err != nil {
+	config, err := filepath.Abs(config)
+	if err != nil {
 		return nil, err
 	}
-	p.include = filepath.Join(filepath.Dir(p.config), setupFile)
-	if strings.ContainsAny(p.include, "\"\n*?[]") {
-		return nil, fmt.Errorf("setup: %q cannot be included: its name means something else to ssh", p.include)
+	include := filepath.Join(filepath.Dir(config), setupFile)
+	if strings.ContainsAny(include, "\"\n*?[]") {
+		return nil, fmt.Errorf("setup: %q cannot be included: its name means something else to ssh", include)
 	}
-	p.line = "Include \"" + p.include + "\"\n"
-	if real, err := filepath.EvalSymlinks(p.config); err == nil {
-		p.config = real
+	p := &setupPlan{line: "Include \"" + include + "\"\n"}
+	if p.config, err = setupChangeOf(config); err != nil {
+		return nil, err
 	}
-	if p.before, err = os.ReadFile(p.config); errors.Is(err, fs.ErrNotExist) {
-		p.created = true
-	} else if err != nil {
-		return nil, fmt.Errorf("setup: %w", err)
+	if p.include, err = setupChangeOf(include); err != nil {
+		return nil, err
 	}
-	if p.ours, err = os.ReadFile(p.include); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("setup: %w", err)
-	}
-	p.created = p.created || bytes.Contains(p.ours, []byte(createdMark))
-	p.after, p.want = p.before, p.ours
+	p.created = !p.config.existed || strings.Contains(p.include.before, createdMark)
 	return p, nil
 }
 
 // add plans the sharing of hosts.
 func (p *setupPlan) add(content string) {
-	if !bytes.HasPrefix(p.before, []byte(p.line)) {
-		p.after = append([]byte(p.line), p.before...)
+	if !strings.HasPrefix(p.config.before, p.line) {
+		p.config.write(p.line + p.config.before)
 	}
 	if p.created {
 		content += createdMark
 	}
-	p.want = []byte(content)
+	p.include.write(content)
 }
 
 // remove plans to have everything as it was.
 func (p *setupPlan) remove() {
-	p.want = nil
-	p.after = bytes.Replace(p.before, []byte(p.line), nil, 1)
-	if p.created && len(p.after) == 0 {
-		p.after = nil
+	p.include.remove()
+	rest := strings.Replace(p.config.before, p.line, "", 1)
+	switch {
+	case p.created && rest == "":
+		p.config.remove()
+	case p.config.existed:
+		p.config.write(rest)
 	}
 }
 
 // apply makes the change: our file is there whenever it is included.
 func (p *setupPlan) apply() error {
-	if p.want != nil {
-		if err := replaceFile(p.include, p.want); err != nil {
-			return err
-		}
-	}
-	switch {
-	case bytes.Equal(p.before, p.after):
-	case p.after == nil:
-		if err := os.Remove(p.config); err != nil {
-			return fmt.Errorf("setup: %w", err)
-		}
-	default:
-		if err := replaceFile(p.config, p.after); err != nil {
-			return err
-		}
-	}
-	if p.want == nil && p.ours != nil {
-		if err := os.Remove(p.include); err != nil {
-			return fmt.Errorf("setup: %w", err)
-		}
-	}
-	return nil
-}
-
-// replaceFile gives a file new content at once, or not at all. It keeps the
-// mode and, where it may, the owner; a new file is 0600.
-func replaceFile(path string, content []byte) error {
-	mode := fs.FileMode(0o600)
-	old, statErr := os.Stat(path)
-	if statErr == nil {
-		mode = old.Mode().Perm()
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("setup: %w", err)
-	}
-	temp, err := os.CreateTemp(filepath.Dir(path), ".sally-setup-")
+	unlock, err := sshconfig.LockDir(filepath.Dir(p.config.Name))
 	if err != nil {
 		return fmt.Errorf("setup: %w", err)
 	}
-	defer os.Remove(temp.Name())
-	_, err = temp.Write(content)
-	err = errors.Join(err, temp.Chmod(mode), temp.Sync())
-	if statErr == nil {
-		keepOwner(temp, old)
+	defer unlock()
+	first, second := &p.config, &p.include
+	if p.include.exists {
+		first, second = second, first
 	}
-	if err = errors.Join(err, temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), path)
+	if err := first.apply(); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("setup: %w", err)
+	err = second.apply()
+	if err != nil && first.exists && !first.existed {
+		err = errors.Join(err, os.Remove(first.Name))
 	}
-	return nil
+	return err
 }
 
 func (v *verbCommand) setup() *cobra.Command {
@@ -186,7 +189,7 @@ func (v *verbCommand) runSetup(ctx context.Context, hosts []string, yes, remove 
 		fmt.Fprintln(v.Stdout, "nothing to change")
 		return nil
 	}
-	p.show(v)
+	p.show(v.Stdout)
 	if !yes {
 		if err := v.agreeTo("setup"); err != nil {
 			return err
@@ -211,7 +214,7 @@ func (v *verbCommand) setupContent(ctx context.Context, p *setupPlan, hosts []st
 		}
 	}
 	if len(hosts) == 0 {
-		return "", fmt.Errorf("setup: %s names no host; name some: sally setup 'web*' bastion", p.config)
+		return "", fmt.Errorf("setup: %s names no host; name some: sally setup 'web*' bastion", p.config.Name)
 	}
 	for _, h := range hosts {
 		if h == "" || strings.ContainsAny(h, " \t\"',#\n\\") {
@@ -243,24 +246,23 @@ Match originalhost %s exec "exec '%s'%s"
 }
 
 // show prints the change.
-func (p *setupPlan) show(v *verbCommand) {
-	out := v.Stdout
+func (p *setupPlan) show(out io.Writer) {
 	switch {
-	case bytes.Equal(p.before, p.after):
-	case p.after == nil:
-		fmt.Fprintf(out, "%s: remove, there was none before\n", p.config)
-	case len(p.after) > len(p.before):
-		fmt.Fprintf(out, "%s: begin with the line\n  + %s", p.config, p.line)
+	case !p.config.changes():
+	case !p.config.exists:
+		fmt.Fprintf(out, "%s: remove, there was none before\n", p.config.Name)
+	case len(p.config.want) > len(p.config.before):
+		fmt.Fprintf(out, "%s: begin with the line\n  + %s", p.config.Name, p.line)
 	default:
-		fmt.Fprintf(out, "%s: without the line\n  - %s", p.config, p.line)
+		fmt.Fprintf(out, "%s: without the line\n  - %s", p.config.Name, p.line)
 	}
 	switch {
-	case bytes.Equal(p.ours, p.want):
-	case p.want == nil:
-		fmt.Fprintf(out, "%s: remove\n", p.include)
+	case !p.include.changes():
+	case !p.include.exists:
+		fmt.Fprintf(out, "%s: remove\n", p.include.Name)
 	default:
-		fmt.Fprintf(out, "%s:\n", p.include)
-		for line := range strings.Lines(string(p.want)) {
+		fmt.Fprintf(out, "%s:\n", p.include.Name)
+		for line := range strings.Lines(p.include.want) {
 			fmt.Fprint(out, "  + ", line)
 		}
 	}

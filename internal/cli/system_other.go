@@ -36,7 +36,6 @@ func relayWindowChange(int)                            {}
 func notifyWindowChange(chan<- os.Signal)              {}
 func notifySuspend(chan<- os.Signal)                   {}
 func stopSelf()                                        {}
-func keepOwner(*os.File, os.FileInfo)                  {}
 
 // socketPair returns why no session can be had: what a session runs on is
 // handed over such a pair as descriptors.
