@@ -39,7 +39,6 @@ type Conn struct {
 	spot        Spot
 	alternate   bool // it is at an AlternateAddress
 	several     bool // the hop has several addresses
-	nudges      chan struct{}
 	resting     atomic.Bool
 	quickest    atomic.Int64 // round trip that was ever seen
 	latest      atomic.Int64 // round trip
@@ -62,7 +61,7 @@ func newConn(h *handshake, c ssh.Conn, channels <-chan ssh.NewChannel, requests 
 		Conn: c, hop: h.Hop, via: h.ViaName, wire: h.wire, log: h.log, opened: time.Now(), mayOpen: h.MayOpen,
 		rtt: h.rtt, spot: h.attempt.spot(), alternate: h.to.alternate, several: h.several,
 		presence: newPresence(h.Via),
-		nudges:   make(chan struct{}, 1), closing: make(chan struct{}), ended: make(chan struct{}),
+		closing:  make(chan struct{}), ended: make(chan struct{}),
 		handlers: map[string]func(ssh.NewChannel){},
 	}
 	if h.rtt > 0 {
@@ -82,7 +81,7 @@ func newConn(h *handshake, c ssh.Conn, channels <-chan ssh.NewChannel, requests 
 	conn.tasks.Go(func() { conn.serveRequests(requests) })
 	conn.tasks.Go(conn.keepAlive)
 	conn.tasks.Go(conn.rekeyByTime)
-	if conn.via != "" {
+	if conn.wire.nudges != nil {
 		conn.tasks.Go(conn.nudge)
 	}
 	if conn.idle != nil {
@@ -220,7 +219,6 @@ func (c *Conn) serveRequests(in <-chan *ssh.Request) {
 		if r.Type == hostkey.RequestHostKeys && !offered { // one offer, or each would wait for the one before
 			offered = true
 			offer := r.Payload
-			c.Nudge() // or the answer to the first channel's opening waits
 			// It makes a request of its own, whose answer must not wait for us.
 			c.tasks.Go(func() { c.updateHostKeys(offer) })
 		}

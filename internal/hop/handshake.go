@@ -24,6 +24,9 @@ func (a attempt) handshake(ctx context.Context, nc net.Conn, limit time.Duration
 	expired := make(chan struct{})
 	dog := newWatchdog(func() { close(expired) })
 	h := &handshake{attempt: a, ctx: ctx, dog: dog, wire: &wire{Conn: newJoiner(acknowledging(nc)), born: time.Now(), kex: &kexWatch{log: a.log}}}
+	if a.ViaName != "" {
+		h.wire.nudges = make(chan struct{}, 1)
+	}
 	dog.enter(StageBanner, limit)
 	type result struct {
 		conn *Conn

@@ -2,31 +2,24 @@ package hop
 
 import "time"
 
-// Nudge is for a caller who has got a little and expects more at once. What a
-// server says next waits until the little it has said is acknowledged (Nagle's
-// algorithm). For a tunnelled hop that is the jump host's to do: its kernel
-// delays it by 40 ms, unless there is something to send along with it. So
-// something is sent. Nudge does not block.
-func (c *Conn) Nudge() {
-	select {
-	case c.nudges <- struct{}{}:
-	default:
-	}
-}
-
-// A server that says a little all the time is not to be answered with as many
-// packets: nudgeBurst at once, and then one in each nudgeInterval.
+// At most nudgeBurst nudges at once, and then one in each nudgeInterval, the last
+// of them after the last that was received.
 const (
 	nudgeBurst    = 8
-	nudgeInterval = 5 * time.Millisecond
+	nudgeInterval = 2 * time.Millisecond
 )
 
-// nudge sends a request that wants no answer, whenever one is due.
+// nudge has what a server says next through a jump host come at once. A server
+// holds it back until what it has said is acknowledged (Nagle's algorithm), and for a
+// tunnel that is for the jump host to do: its kernel delays it by 40 ms, unless there is
+// something to send along with it. So something is sent for what was received: a
+// request that wants no answer. Each hop does that for its own link, since what
+// is held back may be the end of a packet, of which nobody further in knows yet.
 func (c *Conn) nudge() {
 	left, last := nudgeBurst, time.Now()
 	for {
 		select {
-		case <-c.nudges:
+		case <-c.wire.nudges:
 		case <-c.closing:
 			return
 		}

@@ -19,6 +19,7 @@ type wire struct {
 	last    atomic.Int64 // when something was received last, since born
 	heard   func()       // called after each read that brought something
 	kex     *kexWatch
+	nudges  chan struct{} // told of each read that brought something; nil where nobody nudges
 
 	// state: guarded by mu
 	mu    sync.Mutex
@@ -38,6 +39,10 @@ func (w *wire) Read(p []byte) (int, error) {
 		}
 		if w.heard != nil {
 			w.heard()
+		}
+		select {
+		case w.nudges <- struct{}{}:
+		default:
 		}
 	}
 	if err != nil {

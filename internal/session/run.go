@@ -132,7 +132,6 @@ func (r *run) wait(ctx context.Context) error {
 			r.s.Close()
 		case patience == nil:
 			patience = time.After(statusWait)
-			r.s.nudge()
 		}
 	}
 	return nil
@@ -151,9 +150,6 @@ func (r *run) result() (Exit, error) {
 func (r *run) copyOutput(dst *sink, src io.Reader, failed func()) {
 	ok := true
 	pump(src, func(p []byte) error {
-		if len(p) < smallBuffer {
-			defer r.s.nudge()
-		}
 		if !ok {
 			return nil
 		}

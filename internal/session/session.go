@@ -9,9 +9,8 @@ import (
 
 // Opener opens channels; an ssh.Conn is one. When it also has the method
 // ServerVersion() []byte, as ssh.Conn does, an OpenSSH server is told when
-// nobody reads the output any more. Its Nudge(), if it has that, is called when
-// a little has come and more is expected, and its Typed() when somebody types
-// into a terminal. They must not block.
+// nobody reads the output any more. Its Typed(), if it has that, is called when
+// somebody types into a terminal. It must not block.
 type Opener interface {
 	OpenChannel(name string, data []byte) (ssh.Channel, <-chan *ssh.Request, error)
 }
@@ -29,7 +28,6 @@ type Session struct {
 	ch      ssh.Channel
 	req     Request
 	version []byte // the server's identification string, nil if not known
-	nudge   func() // has what the server says next come at once
 	typed   func() // somebody types
 
 	// events
@@ -79,7 +77,6 @@ func begin(o Opener, ch ssh.Channel, reqs <-chan *ssh.Request, r Request, messag
 		ch:      ch,
 		req:     r,
 		version: serverVersion(o),
-		nudge:   nudging(o, r),
 		typed:   typing(o, r),
 		refused: make(chan *RefusedError, len(messages)),
 		running: make(chan struct{}),
@@ -152,15 +149,6 @@ func serverVersion(o Opener) []byte {
 	return nil
 }
 
-// nudging is the opener's Nudge. With a terminal a server sends at once whatever
-// there is to say.
-func nudging(o Opener, r Request) func() {
-	if n, ok := o.(interface{ Nudge() }); ok && r.PTY == nil {
-		return n.Nudge
-	}
-	return func() {}
-}
-
 // typing is the opener's Typed, for a session with a terminal.
 func typing(o Opener, r Request) func() {
 	if t, ok := o.(interface{ Typed() }); ok && r.PTY != nil {
@@ -229,7 +217,6 @@ func (s *Session) handle(r *ssh.Request) {
 			s.exit = e
 			s.mu.Unlock()
 			closeOnce(s.told)
-			s.nudge() // the end of the output is to come
 		}
 	case "eow@openssh.com":
 		known = true
