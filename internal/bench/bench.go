@@ -38,6 +38,7 @@ var measures = []measure{
 	{"startup", "start-up of the program itself", measureStartup},
 	{"warm", "a command on a warm chain", measureWarm},
 	{"attach", "stock client on our connection", measureAttach},
+	{"forward", "pages through a forward", measureForward},
 	{"cold", "opening a chain", measureCold},
 	{"warm-far", "a command on a warm chain of slow links", measureWarmFar},
 	{"cold-far", "opening a chain of slow links", measureColdFar},
