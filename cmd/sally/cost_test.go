@@ -110,7 +110,7 @@ func TestSpareKeepsToMaxSessions(t *testing.T) {
 	link.Delay(rtt)
 	for i := range 6 {
 		u.must("target", "true")
-		time.Sleep(time.Duration(i) * 2 * rtt) // while it is made, and when it is there
+		time.Sleep(time.Duration(i+1) * rtt) // before it is asked for, meanwhile, and when it is there
 	}
 	if log := c.Host("target").Log(); strings.Contains(log, "no more sessions") {
 		t.Errorf("the server was asked for more sessions than it allows:\n%s", log)

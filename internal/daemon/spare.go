@@ -3,7 +3,6 @@ package daemon
 import (
 	"bytes"
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -28,10 +27,17 @@ const (
 
 // spares are the channels kept ready on one connection: one at most.
 type spares struct {
-	mu     sync.Mutex
-	ready  *spare
-	making bool
-	never  bool // a client that opens sessions by itself has come
+	mu    sync.Mutex
+	ready *spare
+	next  *nextSpare // nil for none
+	never bool       // a client that opens sessions by itself has come
+}
+
+// nextSpare is a spare that is being made.
+type nextSpare struct {
+	asked bool          // the server has been asked for it
+	off   bool          // it must not be asked any more
+	done  chan struct{} // closed when it is there, or will not be
 }
 
 // spare is a channel that the next session starts on.
@@ -40,8 +46,27 @@ type spare struct {
 	release func() // gives its seat back
 }
 
-// take hands the spare over, if there is one.
-func (s *spares) take() *spare {
+// take hands the spare over, if there is one. One that the server has been asked
+// for is waited for, a while, since its seat may be the only one; before that
+// it is called off, and the session opens a channel by itself.
+func (s *spares) take(while time.Duration) *spare {
+	s.mu.Lock()
+	next := s.next
+	if next != nil && !next.asked {
+		next.off, next = true, nil
+	}
+	s.mu.Unlock()
+	if next != nil {
+		select {
+		case <-next.done:
+		case <-time.After(while):
+		}
+	}
+	return s.handOver()
+}
+
+// handOver is the spare that is there.
+func (s *spares) handOver() *spare {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sp := s.ready
@@ -64,18 +89,27 @@ func (s *spares) withdraw(sp *spare) bool {
 func (s *spares) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.never || s.making || s.ready != nil {
+	if s.never || s.next != nil || s.ready != nil {
 		return false
 	}
-	s.making = true
+	s.next = &nextSpare{done: make(chan struct{})}
 	return true
+}
+
+// ask reports whether the server may be asked for the spare now.
+func (s *spares) ask() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next.asked = !s.next.off
+	return s.next.asked
 }
 
 // made puts a spare there, or nil for none; false when it is not wanted any more.
 func (s *spares) made(sp *spare) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.making = false
+	close(s.next.done)
+	s.next = nil
 	if sp == nil || s.never {
 		return false
 	}
@@ -88,7 +122,7 @@ func (s *spares) stop() *spare {
 	s.mu.Lock()
 	s.never = true
 	s.mu.Unlock()
-	return s.take()
+	return s.handOver()
 }
 
 func (sp *spare) close() {
@@ -160,24 +194,24 @@ func isFar(ctx context.Context, conn pool.Conn) (bool, error) {
 
 // openSpare opens a spare channel if that takes nobody's seat; else it is nil.
 func (l *live) openSpare(lease *pool.Lease) *spare {
-	sp := &spare{}
 	ctx, cancel := context.WithTimeout(l.server.ctx, spareLife)
 	defer cancel()
-	release, ok := lease.SpareSeat(func(conn pool.Conn) (err error) {
-		ctx, opened := whileAlive(ctx, conn)
-		defer opened()
-		// sshd has room for another session some time after it has closed the
-		// channel of the last, and before it answers what is asked then.
-		if far, err := isFar(ctx, conn); err != nil || !far {
-			return errors.Join(err, pool.ErrNoSpare)
-		}
+	ctx, opened := whileAlive(ctx, l.conn)
+	defer opened()
+	// sshd has room for another session some time after it has closed the
+	// channel of the last, and before it answers what is asked then.
+	if far, err := isFar(ctx, l.conn); err != nil || !far || !l.spares.ask() {
+		return nil
+	}
+	sp := &spare{}
+	var ok bool
+	sp.release, ok = lease.SpareSeat(func(conn pool.Conn) (err error) {
 		sp.channel, err = session.OpenSpare(ctx, conn)
 		return err
 	})
 	if !ok {
 		return nil
 	}
-	sp.release = release
 	return sp
 }
 
@@ -189,7 +223,7 @@ func (m *master) onSpare(req session.Request, r *mux.SessionRequest) (s *session
 	if l == nil {
 		return nil, nil
 	}
-	sp := l.spares.take()
+	sp := l.spares.take(2 * l.conn.LastRTT())
 	switch {
 	case sp == nil:
 		return nil, nil

@@ -1,10 +1,5 @@
 package pool
 
-import "errors"
-
-// ErrNoSpare is what the opening of a spare returns where none is wanted now.
-var ErrNoSpare = errors.New("no session is wanted ahead of need")
-
 // SpareSeat opens a session ahead of need on the lease's connection and keeps
 // its seat until release is called. There is one only in place of a session
 // that has ended: no more are open then than the server has allowed before, and
@@ -19,7 +14,7 @@ func (l *Lease) SpareSeat(open func(Conn) error) (release func(), ok bool) {
 		s.giveBack(ownRow, false)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.lean = s.lean || !errors.Is(err, ErrNoSpare)
+		s.lean = true
 		return nil, false
 	}
 	return s.keep(ownRow, func() {}), true
