@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -237,6 +238,50 @@ func TestBlamesTheRightHop(t *testing.T) {
 			t.Errorf("the silence of the jump was not enough: %v", took)
 		}
 	})
+}
+
+// TestSilentAgain: the path of a connection that was replaced, or is too old to
+// be lent out, comes and goes. Each silence is one of its own.
+func TestSilentAgain(t *testing.T) {
+	for name, retire := range map[string]func(t *testing.T, p *Pool){
+		"replaced while it was silent": func(t *testing.T, p *Pool) {
+			time.Sleep(answerWithin + probeStep)
+			get(t, p, way("t")).Release()
+		},
+		"retired before": func(_ *testing.T, p *Pool) { p.Drain(way("t").Key()) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n := &network{}
+			p, _ := newPool(t, n, Policy{Persist: time.Hour})
+			session := get(t, p, way("t"))
+			defer session.Release()
+			old := n.conn("t")
+			old.freeze()
+			p.Suspect("test")
+			retire(t, p)
+			for i := range 3 {
+				time.Sleep(answerWithin + probeStep)
+				select {
+				case <-session.Silent():
+				default:
+					t.Errorf("%s: silence %d is not told", name, i+1)
+				}
+				old.thaw()
+				time.Sleep(time.Second)
+				select {
+				case <-session.Silent():
+					t.Errorf("%s: silent after answer %d", name, i+1)
+				default:
+				}
+				if !slices.ContainsFunc(p.Snapshot(), func(s Status) bool { return s.State == Draining }) {
+					t.Errorf("%s: after answer %d: %+v", name, i+1, p.Snapshot())
+				}
+				old.freeze()
+				p.Suspect("test")
+			}
+			old.thaw()
+		})
+	}
 }
 
 // TestClockJump: the machine slept for two hours. What has expired is gone, the

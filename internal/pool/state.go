@@ -58,11 +58,14 @@ func (m *Master) become(next State) {
 		m.retired = true
 	case Up:
 		if was == Silent {
-			m.silent, m.leaving = make(chan struct{}), make(chan struct{})
+			m.leaving = make(chan struct{})
 		}
 	}
-	if was == Suspect {
+	switch {
+	case was == Suspect:
 		close(m.verdict)
+	case was == Silent && next != Closed: // it may be so again, Draining as well as Up
+		m.silent = make(chan struct{})
 	}
 	inTable := next == Dialling || next == Up || next == Suspect
 	switch current := m.pool.masters[m.key]; {
