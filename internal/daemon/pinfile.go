@@ -43,9 +43,9 @@ var savedVariables = []string{
 }
 
 // save writes what is pinned, or removes the file when nothing is.
-func (t *pins) save() {
+func (t *pins) save() error {
 	if t.file == "" {
-		return
+		return nil
 	}
 	t.saving.Lock()
 	defer t.saving.Unlock()
@@ -53,7 +53,7 @@ func (t *pins) save() {
 	forgot := t.forgot
 	t.mu.Unlock()
 	if forgot {
-		return
+		return nil
 	}
 	saved := savedPins{Version: pinFileVersion}
 	for _, s := range t.all() {
@@ -61,16 +61,27 @@ func (t *pins) save() {
 			saved.Sets = append(saved.Sets, one)
 		}
 	}
-	err := os.Remove(t.file)
-	if len(saved.Sets) > 0 {
-		var text []byte
-		if text, err = json.Marshal(saved); err == nil {
-			err = atomicfile.Write(t.file, text)
-		}
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := saved.write(t.file)
+	if err != nil {
 		t.server.log.Warn("pinned forwards are not saved", "err", err)
 	}
+	return err
+}
+
+// write replaces the file. Until the new one is there in full, the old one is
+// what the next daemon finds, however this one ends.
+func (saved savedPins) write(file string) error {
+	if len(saved.Sets) == 0 {
+		if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	text, err := json.Marshal(saved)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(file, text)
 }
 
 // saved is what is written of a set.

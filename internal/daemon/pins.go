@@ -68,7 +68,9 @@ func (c client) ForwardAdd(ctx context.Context, r *api.Request, ask *api.Asker) 
 		c.pins.drop(set)
 		return nil, apiError(err)
 	}
-	c.pins.save()
+	if err := c.pins.save(); err != nil {
+		asker{ask, r}.Tell(hop.Notice{Hop: rt.Target().Name, Kind: hop.NoticeWarning, Text: "the forward will not come back after a crash of the daemon: " + err.Error()})
+	}
 	for _, p := range set.pins {
 		c.log.Info("forward pinned", "id", p.id, "hop", rt.Target().Name, "forward", p.describe())
 	}
@@ -211,7 +213,7 @@ func (c client) ForwardRemove(_ context.Context, r *api.Request) (*api.Result, e
 		result.Forwards = append(result.Forwards, c.pins.describePin(p))
 	}
 	c.pins.remove(gone)
-	c.pins.save()
+	_ = c.pins.save() // the log tells
 	for _, p := range gone {
 		c.log.Info("forward removed", "id", p.id, "hop", p.set.route.Target().Name, "forward", p.describe())
 	}
