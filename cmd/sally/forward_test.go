@@ -256,10 +256,12 @@ func TestPinnedAfterCrash(t *testing.T) {
 	u := newUser(t, c)
 	to := lateEcho(t, "tcp", "127.0.0.1:0")
 	from := listenEnds(t)
+	u.pin("jump", "-D", filepath.Join(u.dir, "gone"))
 	u.pin("jump", "-L", from[0].flag+":"+to, "-L", from[2].flag+":"+to, "--name", "two")
 	u.pin("jump", "-R", from[1].flag+":"+to)
+	u.must("forward", "rm", "1")
 	u.pin("jump", "-D", filepath.Join(u.dir, "gone"))
-	u.must("forward", "rm", "4")
+	u.must("forward", "rm", "5")
 	file := filepath.Join(u.dir, "sally", "forwards.json")
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
@@ -281,8 +283,12 @@ func TestPinnedAfterCrash(t *testing.T) {
 	for _, l := range from {
 		await(t, l.addr+" works again", func() bool { return carries(l.network, l.addr) })
 	}
-	if list := u.forwards(); len(list) != 3 || list[0].Name != "two" {
+	// They are called what they were called before, and nothing else will be.
+	if list := u.forwards(); len(list) != 3 || list[0].Name != "two" || list[0].ID != "2" || list[2].ID != "4" {
 		t.Errorf("%+v", list)
+	}
+	if f := u.pin("jump", "-D", filepath.Join(u.dir, "gone")); f[0].ID != "6" {
+		t.Errorf("a new one after the crash: %+v", f)
 	}
 	u.must("quit")
 	await(t, "the daemon is gone", func() bool { return len(u.processes("daemon")) == 0 })

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -22,6 +23,7 @@ const pinFileVersion = 1
 // savedPins is the file that the next daemon reads.
 type savedPins struct {
 	Version int        `json:"version"`
+	Last    int        `json:"last,omitempty"` // the newest pin's number: none is given twice
 	Sets    []savedSet `json:"sets"`
 }
 
@@ -32,6 +34,7 @@ type savedSet struct {
 	Env      []string          `json:"env,omitempty"`
 	Dir      string            `json:"dir,omitempty"`
 	Forwards []api.ForwardSpec `json:"forwards"`
+	Numbers  []int             `json:"numbers,omitempty"` // of Forwards: what "rm" calls them
 }
 
 // savedVariables are those of a command's environment that a later dial needs.
@@ -51,11 +54,11 @@ func (t *pins) save() error {
 	defer t.saving.Unlock()
 	t.mu.Lock()
 	forgot := t.forgot
+	saved := savedPins{Version: pinFileVersion, Last: t.last}
 	t.mu.Unlock()
 	if forgot {
 		return nil
 	}
-	saved := savedPins{Version: pinFileVersion}
 	for _, s := range t.all() {
 		if one := s.saved(); len(one.Forwards) > 0 {
 			saved.Sets = append(saved.Sets, one)
@@ -99,7 +102,8 @@ func (s *pinSet) saved() savedSet {
 	}
 	for _, p := range s.pins {
 		if p.ctx.Err() == nil {
-			one.Forwards = append(one.Forwards, p.asked)
+			n, _ := strconv.Atoi(p.id)
+			one.Forwards, one.Numbers = append(one.Forwards, p.asked), append(one.Numbers, n)
 		}
 	}
 	return one
@@ -129,8 +133,11 @@ func (t *pins) restore() {
 		}
 		return
 	}
+	t.mu.Lock()
+	t.last = saved.Last
+	t.mu.Unlock()
 	for _, one := range saved.Sets {
-		set, err := t.make(one.Route, &api.Request{Name: one.Name, Now: one.Now, Forwards: one.Forwards, Env: one.Env, Dir: one.Dir})
+		set, err := t.make(one.Route, &api.Request{Name: one.Name, Now: one.Now, Forwards: one.Forwards, Env: one.Env, Dir: one.Dir}, one.Numbers)
 		if err != nil {
 			t.server.log.Warn("pinned forward is lost", "hop", one.Route.Target().Name, "err", err)
 			continue

@@ -60,7 +60,7 @@ func (c client) ForwardAdd(ctx context.Context, r *api.Request, ask *api.Asker) 
 	if err != nil {
 		return nil, err
 	}
-	set, err := c.pins.make(rt, r)
+	set, err := c.pins.make(rt, r, nil)
 	if err != nil {
 		return nil, &api.Error{Code: api.CodeBad, Message: err.Error()}
 	}
@@ -77,8 +77,9 @@ func (c client) ForwardAdd(ctx context.Context, r *api.Request, ask *api.Asker) 
 	return &api.Result{Key: string(rt.Key()), Forwards: c.pins.describe(set)}, nil
 }
 
-// make checks what is asked for and puts it in the table.
-func (t *pins) make(rt route.Route, r *api.Request) (*pinSet, error) {
+// make checks what is asked for and puts it in the table, with the numbers that
+// are given, or new ones.
+func (t *pins) make(rt route.Route, r *api.Request, numbers []int) (*pinSet, error) {
 	if len(r.Forwards) == 0 {
 		return nil, errors.New("no forward to add")
 	}
@@ -94,15 +95,21 @@ func (t *pins) make(rt route.Route, r *api.Request) (*pinSet, error) {
 		return nil, fmt.Errorf("a forward called %s is there already", r.Name)
 	}
 	set := t.newSet(rt, r.Name, hop.Origin{Env: r.Env, Dir: r.Dir}, r.Now)
+	last := t.last
 	for i, f := range r.Forwards {
-		p := newPin(set, strconv.Itoa(t.last+1+i), f)
+		n := last + 1
+		if i < len(numbers) {
+			n = numbers[i]
+		}
+		last = max(last, n)
+		p := newPin(set, strconv.Itoa(n), f)
 		if err := p.check(); err != nil {
 			set.cancel()
 			return nil, err
 		}
 		set.pins = append(set.pins, p)
 	}
-	t.last += len(set.pins)
+	t.last = last
 	t.sets = append(t.sets, set)
 	return set, nil
 }
