@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -409,5 +410,37 @@ func TestStaleSocket(t *testing.T) {
 	}
 	if r := u.sally("jump", "echo clean"); r.code != 0 || r.out != "clean\n" {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestRemovedSocket is made again by the daemon; commands that come before wait
+// for it, and no second daemon is started.
+func TestRemovedSocket(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, oneJump(t))
+	u.must("up", "jump")
+	first := u.status().PID
+	socket := filepath.Join(u.dir, "sally", "api.sock")
+	for _, replace := range []func() error{
+		func() error { return nil },
+		func() error { return os.WriteFile(socket, nil, 0o600) },
+	} {
+		if err := errors.Join(os.Remove(socket), replace()); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "it is a socket", func() bool {
+			info, err := os.Lstat(socket)
+			return err == nil && info.Mode() == os.ModeSocket|0o600
+		})
+		if now := u.status(); now.PID != first || len(now.Masters) != 1 {
+			t.Errorf("daemon %d, it was %d; connections: %v", now.PID, first, now.Masters)
+		}
+	}
+	if err := os.Remove(socket); err != nil {
+		t.Fatal(err)
+	}
+	u.must("jump", "true")
+	if now := u.status(); now.PID != first || len(u.processes("daemon")) != 1 {
+		t.Errorf("daemon %d, it was %d; running: %v", now.PID, first, u.processes("daemon"))
 	}
 }

@@ -344,7 +344,12 @@ func (v *verbCommand) daemonVerb() *cobra.Command {
 func (v *verbCommand) runDaemon(dir daemon.Dir, idle time.Duration, ready *os.File) error {
 	instance, err := daemon.Listen(dir, v.Version, idle)
 	if err != nil {
-		if ready != os.Stderr {
+		switch {
+		case ready == os.Stderr:
+		case errors.Is(err, daemon.ErrRunning): // there is what our parent wants
+			fmt.Fprintln(ready, "ready")
+			ready.Close()
+		default:
 			fmt.Fprintln(ready, err)
 			ready.Close()
 		}

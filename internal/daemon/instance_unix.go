@@ -25,10 +25,11 @@ const DefaultIdleExit = 10 * time.Minute
 type Instance struct {
 	dir      Dir
 	lock     *lock
-	listener *net.UnixListener
+	listener *listener
 	logFile  *logFile
 	server   *Server
 	idleExit time.Duration
+	unable   bool // to make the socket again; wait's
 }
 
 // Listen makes this process the daemon of dir. The error is ErrRunning when
@@ -43,7 +44,7 @@ func Listen(dir Dir, version string, idleExit time.Duration) (*Instance, error) 
 	}
 	i := &Instance{dir: dir, lock: held, idleExit: idleExit}
 	if i.logFile, err = openLog(dir.LogFile(), maxLogFile, keepLastWords); err == nil {
-		i.listener, err = listenSocket(dir.Socket())
+		i.listener, err = newListener(dir.Socket())
 	}
 	if err != nil {
 		i.close()
@@ -59,12 +60,16 @@ func Listen(dir Dir, version string, idleExit time.Duration) (*Instance, error) 
 func keepLastWords(log *os.File) { _ = debug.SetCrashOutput(log, debug.CrashOptions{}) }
 
 // takeLock takes the lock of the one instance. A daemon that is ending has
-// closed its socket and still holds the lock: it is waited for.
+// closed its socket and still holds the lock: it is waited for, as is one whose
+// socket was removed and that makes it again. ErrRunning is one that listens.
 func (d Dir) takeLock() (*lock, error) {
 	for deadline := time.Now().Add(endingWait); ; {
 		held, err := tryLock(filepath.Join(string(d), lockName))
-		if !errors.Is(err, ErrRunning) || time.Now().After(deadline) {
+		switch {
+		case !errors.Is(err, ErrRunning):
 			return held, err
+		case time.Now().After(deadline):
+			return nil, fmt.Errorf("a daemon is running and not listening at %s", d.Socket())
 		}
 		if conn, dialErr := net.Dial("unix", d.Socket()); dialErr == nil {
 			conn.Close()
@@ -76,22 +81,6 @@ func (d Dir) takeLock() (*lock, error) {
 
 // endingWait is how long a daemon that is ending is waited for.
 const endingWait = 8 * time.Second
-
-// listenSocket replaces whatever a dead daemon left at path: the lock says
-// that no live one listens there.
-func listenSocket(path string) (*net.UnixListener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("remove stale socket: %w", err)
-	}
-	old := syscall.Umask(0o177) // the directory is 0700 already
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	syscall.Umask(old)
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
-	l.SetUnlinkOnClose(false)
-	return l, nil
-}
 
 // Run serves until ctx ends, a client or a signal asks for the end, the
 // daemon has been idle long enough, or its directory is no longer its own.
@@ -114,7 +103,7 @@ func (i *Instance) Run(ctx context.Context) error {
 	i.server.log.Info("daemon started", "pid", os.Getpid())
 	reason := i.wait(ctx, signals)
 	i.server.log.Info("daemon ending", "err", reason)
-	i.listener.Close()
+	i.listener.close()
 	<-accepted
 	i.server.Close()
 	cancel()
@@ -124,7 +113,7 @@ func (i *Instance) Run(ctx context.Context) error {
 
 // wait returns why the daemon should end.
 func (i *Instance) wait(ctx context.Context, signals <-chan os.Signal) string {
-	every := time.NewTicker(min(i.idleExit/4, 15*time.Second))
+	every := time.NewTicker(min(i.idleExit/4, controlPoll))
 	defer every.Stop()
 	lastBusy := time.Now()
 	for {
@@ -151,14 +140,28 @@ func (i *Instance) wait(ctx context.Context, signals <-chan os.Signal) string {
 			case !i.lock.still(filepath.Join(string(i.dir), lockName)):
 				return "the runtime directory is gone"
 			}
+			i.restoreSocket()
 		}
+	}
+}
+
+// restoreSocket makes the socket again when somebody has removed it.
+func (i *Instance) restoreSocket() {
+	missing, err := i.listener.restore()
+	told := i.unable
+	i.unable = err != nil
+	switch {
+	case err != nil && !told:
+		i.server.log.Error("socket removed", "err", err)
+	case missing && err == nil:
+		i.server.log.Warn("socket removed, made again")
 	}
 }
 
 // accept hands connections to the server until the listener is closed.
 func (i *Instance) accept() {
 	for {
-		conn, err := i.listener.AcceptUnix()
+		conn, err := i.listener.accept()
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return
@@ -174,7 +177,7 @@ func (i *Instance) accept() {
 // close removes the socket, if it is ours, and gives up the lock.
 func (i *Instance) close() {
 	if i.listener != nil {
-		i.listener.Close()
+		i.listener.close()
 		if i.lock.still(filepath.Join(string(i.dir), lockName)) {
 			_ = os.Remove(i.dir.Socket())
 		}
