@@ -39,6 +39,30 @@ func TestStatusShowsForwards(t *testing.T) {
 	await(t, "the forwards end", func() bool { return len(u.master("jump").Forwards) == 0 })
 }
 
+// TestStatusOfReplaced: connections that are being replaced stand beside those
+// that replace them, each with what runs over it.
+func TestStatusOfReplaced(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, sshtest.NewChain(t, sshtest.HostConfig{Name: "jump"}, sshtest.HostConfig{Name: "target"}))
+	command, pinned := filepath.Join(u.dir, "command"), filepath.Join(u.dir, "pinned")
+	u.pin("target", "-L", pinned+":db:1", "--now")
+	u.start("-L", command+":db:2", "target", "cat")
+	await(t, "it runs", func() bool { m := u.master("target"); return m.Sessions == 1 && len(m.Forwards) == 2 })
+	u.must("-O", "stop", "target")
+	u.must("-O", "stop", "jump")
+	u.must("target", "true")
+	tree := regexp.MustCompile(`(?m)^jump \(\S+\), draining \S+, .*
+└─ target \(\S+\), draining \S+, 1 session, .*
+      forward local ` + command + ` to db:2
+jump \(\S+\), up \S+, .*
+└─ target \(\S+\), up \S+, .*
+      forward local ` + pinned + ` to db:1, pinned\n\z`)
+	await(t, "the pinned forward has moved", func() bool { return len(u.status().Masters[3].Held) == 1 })
+	if out := u.must("status"); !tree.MatchString(out) {
+		t.Errorf("status:\n%s", out)
+	}
+}
+
 // TestForwardThatCannotListen says why, once.
 func TestForwardThatCannotListen(t *testing.T) {
 	t.Parallel()

@@ -141,12 +141,17 @@ type Locked struct {
 
 // Master describes one live connection.
 type Master struct {
-	Key    string   `json:"key"`
-	Parent string   `json:"parent,omitempty"`
-	Hop    string   `json:"hop"`
-	User   string   `json:"user"`
-	Addr   string   `json:"addr"`
-	Route  []string `json:"route"`
+	Key    string `json:"key"`
+	Parent string `json:"parent,omitempty"`
+	// Number is this connection's; one that is being replaced has its key in
+	// common with the next. Through is the number of the connection that it
+	// runs through, 0 for none.
+	Number  int      `json:"number"`
+	Through int      `json:"through,omitempty"`
+	Hop     string   `json:"hop"`
+	User    string   `json:"user"`
+	Addr    string   `json:"addr"`
+	Route   []string `json:"route"`
 	// Address is where the hop was reached, "" for a ProxyCommand;
 	// AlternateAddress is true when its HostName does not lead there.
 	// SeveralAddresses is true when others were to choose from. Ways is how
@@ -167,7 +172,8 @@ type Master struct {
 	// Control is the control socket that other ssh clients find, "" for none.
 	Control string   `json:"control_path,omitempty"`
 	Held    []Holder `json:"held"`
-	// Forwards are those that listen now.
+	// Forwards are its own, and those pinned over its route unless another one
+	// replaces it.
 	Forwards []Forward `json:"forwards"`
 	Idle     *int64    `json:"idle_seconds,omitempty"`
 	Expires  *int64    `json:"expires_in_seconds,omitempty"`

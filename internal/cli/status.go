@@ -48,7 +48,7 @@ func (v *verbCommand) printStatus(s *api.Status) {
 	if len(s.Masters) == 0 {
 		fmt.Fprintln(v.Stdout, "nothing is connected")
 	}
-	v.printTree(s.Masters, "", "", true)
+	v.printTree(s.Masters, 0, "", true)
 	for _, k := range s.Kept {
 		if k.State != "up" {
 			fmt.Fprintf(v.Stdout, "%s, pinned: %s\n", k.Host, k.State)
@@ -73,15 +73,10 @@ func (v *verbCommand) printWaiting(s *api.Status) {
 	}
 }
 
-// printTree draws the masters whose parent is given, indented, each followed
-// by those that run through it.
-func (v *verbCommand) printTree(all []api.Master, parent, indent string, top bool) {
-	var here []api.Master
-	for _, m := range all {
-		if m.Parent == parent {
-			here = append(here, m)
-		}
-	}
+// printTree draws the masters that run through the given one, indented, each
+// followed by those that run through it.
+func (v *verbCommand) printTree(all []api.Master, through int, indent string, top bool) {
+	here := api.Through(all, through)
 	for i, m := range here {
 		branch, below := "├─ ", "│  "
 		if i == len(here)-1 {
@@ -92,13 +87,13 @@ func (v *verbCommand) printTree(all []api.Master, parent, indent string, top boo
 		}
 		fmt.Fprintf(v.Stdout, "%s%s%s\n", indent, branch, describeMaster(m))
 		bar := "   "
-		if slices.ContainsFunc(all, func(child api.Master) bool { return child.Parent == m.Key }) {
+		if len(api.Through(all, m.Number)) > 0 {
 			bar = "│  "
 		}
 		for _, f := range m.Forwards {
 			fmt.Fprintf(v.Stdout, "%s%s%s\n", indent+below, bar, describeForward(f))
 		}
-		v.printTree(all, m.Key, indent+below, false)
+		v.printTree(all, m.Number, indent+below, false)
 	}
 }
 
@@ -111,6 +106,9 @@ func describeForward(f api.Forward) string {
 	}
 	if f.Pinned {
 		parts = append(parts, ownerOf(f))
+		if len(f.Addresses) == 0 {
+			parts = append(parts, "not listening")
+		}
 	}
 	if f.Total > 0 {
 		parts = append(parts, plural(int(f.Connections), "connection"), fmt.Sprintf("in %s, out %s", size(int64(f.BytesIn)), size(int64(f.BytesOut))))

@@ -51,7 +51,7 @@ func (p *passenger) listChannels() string {
 	var b strings.Builder
 	b.WriteString("The following sessions and forwards are open:\r\n")
 	for _, m := range p.master.server.pool.Snapshot() {
-		if m.Key != p.master.lease.Key() {
+		if m.Conn != p.master.lease.Conn() {
 			continue
 		}
 		for _, h := range m.Held {

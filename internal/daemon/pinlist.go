@@ -106,7 +106,7 @@ func (l *live) forwardsOwned() []api.Forward {
 		all[f] = opened
 	}
 	l.mu.Unlock()
-	var list []api.Forward
+	list := []api.Forward{}
 	for f, opened := range all {
 		d := describeState(opened.listener.State())
 		from, _, _ := strings.Cut(forward.Describe(forwardSpec(f)), " to ")
@@ -123,20 +123,10 @@ func (l *live) forwardsOwned() []api.Forward {
 	return list
 }
 
-// forwardsOf lists the forwards of a route's live connections, and what is
-// pinned over it.
-func (s *Server) forwardsOf(key route.Key) []api.Forward {
-	s.mu.Lock()
-	var lives []*live
-	for _, l := range s.lives {
-		if l.route.Key() == key {
-			lives = append(lives, l)
-		}
+// forwardsOver lists the forwards of a live connection.
+func (s *Server) forwardsOver(conn pool.Conn) []api.Forward {
+	if l := s.liveOf(conn); l != nil {
+		return l.forwardsOwned()
 	}
-	s.mu.Unlock()
-	list := []api.Forward{}
-	for _, l := range lives {
-		list = append(list, l.forwardsOwned()...)
-	}
-	return append(list, s.pins.of(key)...)
+	return []api.Forward{}
 }

@@ -43,6 +43,7 @@ type Master struct {
 	// config: not changed after start
 	pool   *Pool
 	key    route.Key
+	number int        // of no other master of the pool
 	origin hop.Origin // of whoever asked for it first
 	call   *call
 	ready  chan struct{} // closed when the dial has ended

@@ -52,6 +52,7 @@ type Pool struct {
 	// state: guarded by mu
 	mu      sync.Mutex
 	closed  bool
+	started int                   // masters so far
 	masters map[route.Key]*Master // dialling, up and suspect
 	all     map[*Master]struct{}  // and silent or draining
 	jumps   jumpWatch
@@ -187,8 +188,9 @@ func (p *Pool) join(ctx context.Context, key route.Key, rt route.Route, ask hop.
 // start makes a master that is dialled by begin. The caller holds mu.
 func (p *Pool) start(key route.Key, rt route.Route, origin hop.Origin) (m *Master, begin func()) {
 	ctx, cancel := context.WithCancel(context.Background())
+	p.started++
 	m = &Master{
-		pool: p, key: key, route: rt, origin: origin, state: Dialling, ready: make(chan struct{}), gone: make(chan struct{}), leaving: make(chan struct{}),
+		pool: p, key: key, number: p.started, route: rt, origin: origin, state: Dialling, ready: make(chan struct{}), gone: make(chan struct{}), leaving: make(chan struct{}),
 		call: &call{cancel: cancel}, leases: map[*Lease]struct{}{}, since: time.Now(), silent: make(chan struct{}),
 	}
 	p.masters[m.key] = m

@@ -12,6 +12,12 @@ import (
 type Status struct {
 	Key    route.Key
 	Parent route.Key // "" for a first hop
+	// Number tells masters of one key apart, of which all but one are being
+	// replaced; Through is that of the one that it runs through, or is to, 0
+	// while there is none.
+	Number, Through int
+	Lent            bool // to who asks; false for one that is being replaced
+	Conn            Conn // nil while it is dialled
 	// Sibling is true for a second connection to the same end, opened because
 	// of SessionLimit: what the server allows on one, 0 while not known.
 	Sibling      bool
@@ -36,14 +42,12 @@ type Status struct {
 func (p *Pool) Snapshot() []Status {
 	p.mu.Lock()
 	list := make([]Status, 0, len(p.all))
-	conns := make([]Conn, 0, len(p.all))
 	for m := range p.all {
 		list = append(list, m.status(p.config.Now()))
-		conns = append(conns, m.conn)
 	}
 	p.mu.Unlock()
-	for i, c := range conns {
-		if c != nil {
+	for i := range list {
+		if c := list[i].Conn; c != nil {
 			list[i].In, list[i].Out = c.Bytes()
 			info := c.Info()
 			list[i].Info = &info
@@ -62,12 +66,15 @@ func (p *Pool) Snapshot() []Status {
 func (m *Master) status(now time.Duration) Status {
 	target := m.route.Target()
 	s := Status{
-		Key: m.key, Hop: target.Name, User: target.Options.User, Addr: target.Addr(),
+		Key: m.key, Number: m.number, Lent: m.pool.masters[m.key] == m, Conn: m.conn, Hop: target.Name, User: target.Options.User, Addr: target.Addr(),
 		State: m.state, Since: m.since, Held: []Holder{},
 		Ways: m.route.Ways(), Way: m.way, Sibling: m.key != m.route.Key(), SessionLimit: m.seats.learned(),
 	}
 	if parent, ok := m.route.Parent(); ok {
 		s.Parent = parent.Key()
+		if carrier := m.carrier(s.Parent); carrier != nil {
+			s.Through = carrier.number
+		}
 	}
 	for _, h := range m.route.Hops {
 		s.Route = append(s.Route, h.Name)
@@ -88,4 +95,13 @@ func (m *Master) status(now time.Duration) Status {
 		s.Expiry = &left
 	}
 	return s
+}
+
+// carrier is the master that m runs through, or is dialled through, nil while
+// there is none. The caller holds the pool's lock.
+func (m *Master) carrier(parent route.Key) *Master {
+	if m.parent != nil {
+		return m.parent.master
+	}
+	return m.pool.masters[parent]
 }

@@ -28,7 +28,7 @@ type masterRow struct {
 // arrange makes the tree of the newest status.
 func (l *masterList) arrange(m *model) {
 	l.rows = l.rows[:0]
-	l.grow(m.live.status.Masters, "", "", true)
+	l.grow(m.live.status.Masters, 0, "", true)
 	for i, r := range l.rows {
 		if r.key == l.key {
 			l.cursor.at = i
@@ -39,8 +39,8 @@ func (l *masterList) arrange(m *model) {
 }
 
 // grow adds the connections that run through one, each followed by its own.
-func (l *masterList) grow(all []api.Master, parent, indent string, top bool) {
-	here := slices.DeleteFunc(slices.Clone(all), func(c api.Master) bool { return c.Parent != parent })
+func (l *masterList) grow(all []api.Master, through int, indent string, top bool) {
+	here := api.Through(all, through)
 	for i, c := range here {
 		branch, below := "├─ ", "│  "
 		if i == len(here)-1 {
@@ -50,8 +50,8 @@ func (l *masterList) grow(all []api.Master, parent, indent string, top bool) {
 			branch, below = "", ""
 		}
 		l.rows = append(l.rows, masterRow{c, c.Key, indent + branch})
-		if c.Key != "" && len(l.rows) <= len(all) {
-			l.grow(all, c.Key, indent+below, false)
+		if c.Number != 0 && len(l.rows) <= len(all) {
+			l.grow(all, c.Number, indent+below, false)
 		}
 	}
 }
