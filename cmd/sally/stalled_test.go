@@ -2,7 +2,10 @@ package main_test
 
 import (
 	"fmt"
+	"net"
+	"regexp"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -149,5 +152,46 @@ func TestPinnedOnSilentPath(t *testing.T) {
 	start := time.Now()
 	if !carries(from.network, from.addr) || time.Since(start) > 15*time.Second {
 		t.Errorf("a pinned forward: after %v: %+v", time.Since(start), u.forwards())
+	}
+}
+
+// TestLostUnderJoined: what keeps a connection, or is joined to an address behind
+// it, says why it has ended. The end of the data is no sign that all has come.
+func TestLostUnderJoined(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		lose func(u *user, proxy *sshtest.Proxy)
+		want string
+	}{
+		"reset":  {func(_ *user, proxy *sshtest.Proxy) { proxy.Reset() }, `: alive: the server reset the connection\n`},
+		"closed": {func(u *user, _ *sshtest.Proxy) { u.must("down", "jump") }, `: connection closed\n`},
+		"killed": {func(u *user, _ *sshtest.Proxy) { syscall.Kill(u.status().PID, syscall.SIGKILL) }, `the daemon ended, and this session with it\n`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, proxy := behindProxy(t)
+			u := newUser(t, c)
+			to := c.Host("target").Addr // which speaks first
+			_, port, _ := net.SplitHostPort(to)
+			joined := []*live{u.start("-W", to, "target"), u.start("proxy", "-J", "jump", "127.0.0.1", port), u.start("-N", "target")}
+			await(t, "they are joined", func() bool {
+				m := u.master("target")
+				return m != nil && len(m.Held) == 2
+			})
+			for _, l := range joined[:2] {
+				l.out.await("SSH-2.0", soon)
+			}
+			test.lose(u, proxy)
+			for _, l := range joined {
+				code, said := l.wait(soon), l.err.String()
+				if code == 0 || !regexp.MustCompile(`^(sally|ssh): .*`+test.want).MatchString(said) {
+					t.Errorf("%v: exit code %d, stderr %q", l.cmd.Args, code, said)
+				}
+			}
+			// One that ends in good order says nothing.
+			if r := u.sally("-W", lateEcho(t, "tcp", "127.0.0.1:0"), "target"); r.code != 0 || r.err != "" || r.out != "back " {
+				t.Errorf("%+v", r)
+			}
+		})
 	}
 }

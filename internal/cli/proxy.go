@@ -103,6 +103,7 @@ func (v *verbCommand) proxyThrough(ctx context.Context, via route.Route, to *mux
 	if fdpass {
 		return v.passThrough(ctx, client, to)
 	}
+	pid := daemonPID(conn)
 	s, err := client.StdioForward(ctx, to, [2]*os.File{v.Stdin, v.Stdout})
 	if err != nil {
 		return inOneVoice(err)
@@ -110,6 +111,9 @@ func (v *verbCommand) proxyThrough(ctx context.Context, via route.Route, to *mux
 	v.Stdin.Close() // the daemon has them: their ends must be seen
 	v.Stdout.Close()
 	_, err = s.Wait(ctx, func() {})
+	if err == nil && v.daemonGone(ctx, pid) {
+		return errDaemonEnded
+	}
 	return err
 }
 

@@ -291,7 +291,7 @@ func (c *sshCommand) session(ctx context.Context) (int, error) {
 	}
 	pid := daemonPID(conn)
 	code, err := c.ride(ctx, client)
-	if err == nil && code == exitSSH && !c.private && c.daemonGone(ctx, pid) {
+	if c.mayBeLost(code, err) && !c.private && c.daemonGone(ctx, pid) {
 		return 0, errDaemonEnded
 	}
 	return code, err
@@ -305,6 +305,12 @@ func (c *sshCommand) settleQoS() {
 	if c.private && c.options.Control.Path == "" && !tty && c.inv.StdioForward == nil && c.options.Session.SessionType != "none" {
 		c.route.EachFirst(func(h *route.Hop) { h.Options.Connect.IPQoSInteractive = h.Options.Connect.IPQoSBulk })
 	}
+}
+
+// mayBeLost reports whether a ride has ended as it does when its master goes away:
+// a stdio forward ends like its data.
+func (c *sshCommand) mayBeLost(code int, err error) bool {
+	return err == nil && (code == exitSSH || c.inv.StdioForward != nil) || errors.Is(err, mux.ErrLost)
 }
 
 // errDaemonEnded explains a session without an exit status.
@@ -322,8 +328,8 @@ func daemonPID(conn *net.UnixConn) int {
 
 // daemonGone reports whether the daemon that had our session, a process, has
 // ended. There may be another one by now.
-func (c *sshCommand) daemonGone(ctx context.Context, pid int) bool {
-	conn, err := c.dialDaemon(ctx)
+func (a *App) daemonGone(ctx context.Context, pid int) bool {
+	conn, err := a.dialDaemon(ctx)
 	if err != nil {
 		return errors.Is(err, errNoDaemon)
 	}

@@ -45,8 +45,8 @@ type master struct {
 // serve speaks with the client until it leaves or the connection that it is
 // here for has ended. A session's user is told of that end first.
 func (m *master) serve(ctx context.Context, conn *net.UnixConn, peer *mux.Peer) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	unfollow := func() {}
 	m.follow = func(lease *pool.Lease) {
 		unfollow()
@@ -61,10 +61,10 @@ func (m *master) serve(ctx context.Context, conn *net.UnixConn, peer *mux.Peer) 
 			case <-lease.Conn().Done():
 				m.sessions.Wait()
 				if followed.Err() == nil && (m.holds || m.used.Load()) {
-					cancel()
+					cancel(m.farewell(lease))
 				}
 			case <-stopped:
-				cancel()
+				cancel(mux.Lost{Reason: lease.Route().Target().Name + ": the connection was told to stop"})
 			case <-followed.Done():
 			}
 		}()
@@ -74,6 +74,27 @@ func (m *master) serve(ctx context.Context, conn *net.UnixConn, peer *mux.Peer) 
 		m.follow(m.lease)
 	}
 	return mux.Serve(ctx, conn, m, mux.ServerConfig{Log: m.server.log, Peer: peer})
+}
+
+// farewell is what a client of ours that only keeps the connection is told about
+// its end, nil for any other client.
+func (m *master) farewell(lease *pool.Lease) error {
+	if !m.holds || m.shared {
+		return nil
+	}
+	if why := m.endOf(lease); why != nil {
+		return mux.Lost{Reason: hop.Clean(why.Error())}
+	}
+	return nil
+}
+
+// endOf words the end of a connection.
+func (m *master) endOf(lease *pool.Lease) error {
+	failure := lease.Failure()
+	if errors.Is(failure, hop.ErrClosed) {
+		return fmt.Errorf("%s: connection closed", lease.Route().Target().Name)
+	}
+	return failure
 }
 
 // need is the client's hold on the master, which is dialled if it has gone.

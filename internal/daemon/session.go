@@ -177,7 +177,7 @@ func (m *master) lost() error {
 	case m.shared, m.server.config.Say != nil:
 		return nil
 	}
-	return fmt.Errorf("%s: connection closed", m.lease.Route().Target().Name)
+	return m.endOf(m.lease)
 }
 
 // streams are a client's three descriptors as a session uses them.

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"sallyport/internal/forward"
+	"sallyport/internal/hop"
 	"sallyport/internal/mux"
 	"sallyport/internal/pool"
 	"sallyport/internal/sshconfig"
@@ -63,7 +64,27 @@ func (f *stdioForward) Run(ctx context.Context, _ func()) (mux.Exit, error) {
 		f.master.server.log.Warn("stdio forward", "hop", target.Name, "err", err)
 		return mux.Exit{}, fmt.Errorf("%s: %w", target, err)
 	}
+	if lost := f.lost(ctx); lost != nil {
+		return mux.Exit{}, lost
+	}
 	return mux.Exit{Known: err == nil}, err
+}
+
+// lost is the reason if the channel has ended with its connection, and a client
+// of ours is there to hear it. Only a server that answers tells one end from the
+// other: both look like the end of the data.
+func (f *stdioForward) lost(ctx context.Context) error {
+	if ctx.Err() != nil || f.master.shared || f.master.detached {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lostWait)
+	defer cancel()
+	f.stream.closeFiles() // so that nobody waits for the end of the data meanwhile
+	if _, err := f.master.lease.Conn().Ping(ctx); err == nil || ctx.Err() != nil {
+		return nil
+	}
+	<-f.master.lease.Conn().Done()
+	return mux.Lost{Reason: hop.Clean(f.master.endOf(f.master.lease).Error())}
 }
 
 // stdioStream is two passed descriptors as one forward.Stream.

@@ -102,6 +102,10 @@ func (s *ClientSession) message(body []byte, exit *Exit, ttyAllocFailed func()) 
 		if ttyAllocFailed != nil {
 			ttyAllocFailed()
 		}
+	case repFailure:
+		if reason := d.string(); d.err == nil {
+			return Lost{reason}
+		}
 	case repExit:
 		if exit.Known {
 			return protocolErrorf("two exit statuses")

@@ -25,6 +25,13 @@ type Refused struct{ Reason string }
 
 func (e Refused) Error() string { return e.Reason }
 
+// Lost is why what a client is here for has ended too early. A Session's Run
+// returns it, or the serving's context ends with it as its cause, to have it told:
+// to clients of ours only, since a stock one takes it for a breach of the protocol.
+type Lost struct{ Reason string }
+
+func (e Lost) Error() string { return e.Reason }
+
 // RequestError is a master's refusal of a client's request.
 type RequestError struct {
 	// Request is what was asked: "open session", "open forward", ….

@@ -48,7 +48,7 @@ type Session interface {
 	// Run moves data until the session ends or ctx does, then releases the
 	// descriptors and the channel. It is called exactly once, after the client
 	// was told that the session is open. ttyAllocFailed tells the client that
-	// the server refused a pty. The error is for the log only.
+	// the server refused a pty. The error is for the log only, but for a Lost.
 	Run(ctx context.Context, ttyAllocFailed func()) (Exit, error)
 }
 

@@ -66,6 +66,9 @@ func Serve(ctx context.Context, conn *net.UnixConn, h Handler, cfg ServerConfig)
 	case err == nil, err == errSessionOver:
 		return nil
 	case ctx.Err() != nil:
+		if lost, ok := errors.AsType[Lost](context.Cause(ctx)); ok && !s.busy {
+			_ = s.c.write(failure(sessionID, lost.Reason).packet)
+		}
 		return ctx.Err()
 	case hasLeft(err):
 		return nil

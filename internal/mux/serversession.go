@@ -83,6 +83,9 @@ func (s *server) start(ctx context.Context, id uint32, sess Session, sendExit bo
 			_ = s.c.write(newEncoder(repTTYAllocFail).uint32(sessionID).packet())
 		})
 		s.log.Debug("control session ended", "pid", s.peer.PID, "status", exit, "err", err)
+		if lost, ok := errors.AsType[Lost](err); ok {
+			_ = s.c.write(failure(sessionID, lost.Reason).packet)
+		}
 		if sendExit && exit.Known {
 			_ = s.c.write(exited(exit.Status))
 		}

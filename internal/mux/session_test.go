@@ -131,3 +131,39 @@ func BenchmarkProxy(b *testing.B) {
 	conn.Close()
 	_ = wait()
 }
+
+// TestLost: a client of ours is told why what it was here for has ended.
+func TestLost(t *testing.T) {
+	want := Lost{"jump: alive: no answer"}
+	ctx, end := context.WithCancelCause(testContext(t))
+	ours, theirs := socketPair(t)
+	served := make(chan error, 1)
+	go func() { served <- Serve(ctx, theirs, &shellHandler{}, ServerConfig{}) }()
+	c, err := NewClient(testContext(t), ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end(want)
+	if err := c.Hold(testContext(t)); err != error(want) {
+		t.Errorf("Hold = %v", err)
+	}
+	<-served
+
+	conn, _ := serve(t, &shellHandler{openSession: func(_ context.Context, _ *SessionRequest, fds [3]*os.File) (Session, error) {
+		return funcSession(func(context.Context, func()) (Exit, error) {
+			closeFiles(fds[:])
+			return Exit{}, want
+		}), nil
+	}}, ServerConfig{})
+	if c, err = NewClient(testContext(t), conn); err != nil {
+		t.Fatal(err)
+	}
+	fds, _, _, _ := pipes(t)
+	s, err := c.Session(testContext(t), &SessionRequest{EscapeChar: NoEscapeChar}, fds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Wait(testContext(t), nil); err != error(want) {
+		t.Errorf("Wait = %v", err)
+	}
+}
