@@ -171,6 +171,10 @@ func TestPinnedRestored(t *testing.T) {
 	if f := u.forwards()[0]; !strings.Contains(f.LastError, "jump1") || f.Failed < 3 || len(f.Addresses) != 1 {
 		t.Errorf("%+v", f)
 	}
+	// One that nobody has used has the connection's error, and when that was.
+	if f := u.forwards()[1]; !strings.Contains(f.LastError, "jump1") || f.LastErrorAt == nil || time.Since(*f.LastErrorAt) > soon {
+		t.Errorf("%+v", f)
+	}
 	time.Sleep(2 * time.Second) // the pauses get longer
 	jump.Restart()
 	back := time.Now()

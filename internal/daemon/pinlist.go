@@ -73,7 +73,8 @@ func (t *pins) describePin(p *pin) api.Forward {
 	state, err := s.keeper.State()
 	f.State = string(state)
 	if err != nil && state != pool.KeepUp {
-		f.LastError = s.wording(err).Error()
+		at := s.keeper.Erred()
+		f.LastError, f.LastErrorAt = s.wording(err).Error(), &at
 	}
 	return f
 }

@@ -87,7 +87,8 @@ type Keeper struct {
 	failures int
 	down     time.Time // since when it is not up, zero while it is
 	failed   time.Time // when the last dial failed
-	err      error     // why
+	err      error     // why it is not up
+	erred    time.Time // when that was
 	closed   bool
 }
 
@@ -194,6 +195,13 @@ func (k *Keeper) State() (KeepState, error) {
 	return k.state, k.err
 }
 
+// Erred is when what State tells has happened, zero for nothing.
+func (k *Keeper) Erred() time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.erred
+}
+
 // use counts a user of a lease in and returns what counts it out. The caller
 // holds mu.
 func (k *Keeper) use(u *kept) (done func()) {
@@ -287,6 +295,7 @@ func (k *Keeper) fail(err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.err, k.failed = err, time.Now()
+	k.erred = k.failed
 	k.failures++
 	k.retries = k.retries || k.config.Now
 	switch {
@@ -399,7 +408,7 @@ func (k *Keeper) lost(lease *Lease, held time.Duration) {
 		k.state, k.retries, k.err = KeepIdle, false, nil
 		return
 	}
-	k.state, k.retries, k.err = KeepWaiting, true, why
+	k.state, k.retries, k.err, k.erred = KeepWaiting, true, why, time.Now()
 	if k.pause = rand.N(keepGap); k.failures > 0 {
 		k.pause = backoff(k.failures, 0)
 	}
