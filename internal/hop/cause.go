@@ -122,6 +122,8 @@ func resolveCause(err error) Cause {
 
 func connectCause(err error) Cause {
 	switch {
+	case errors.Is(err, errNoDescriptor):
+		return CauseNone
 	case errors.Is(err, ErrTimeout), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
 		return CauseSilent
 	case errors.Is(err, syscall.ECONNREFUSED):

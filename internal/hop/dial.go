@@ -3,6 +3,7 @@ package hop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -170,10 +171,18 @@ func (d *dial) proxy(ctx context.Context) (net.Conn, error) {
 	if !o.UseFdpass {
 		return startProxyCommand(o.Command, d.Asker.Origin(), tell)
 	}
-	return withTimeout(ctx, d.timeout(), StageConnect, func(ctx context.Context) (net.Conn, error) {
+	conn, err := withTimeout(ctx, d.timeout(), StageConnect, func(ctx context.Context) (net.Conn, error) {
 		return receiveFromProxy(ctx, o.Command, d.Asker.Origin(), tell)
 	})
+	if late, ok := errors.AsType[*TimeoutError](err); ok {
+		late.Doing = "nothing came"
+		err = fmt.Errorf("%w: %w", errNoDescriptor, late)
+	}
+	return conn, err
 }
+
+// errNoDescriptor blames the command, and not the host that it was to reach.
+var errNoDescriptor = errors.New("ProxyUseFdpass: the ProxyCommand passed no descriptor")
 
 // withTimeout bounds f, and words the bound's end as a TimeoutError.
 func withTimeout[T any](ctx context.Context, limit time.Duration, stage Stage, f func(context.Context) (T, error)) (T, error) {

@@ -220,9 +220,19 @@ socket.socket(fileno=1).sendmsg([b"\0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
 	h.Options.Proxy.Command = "echo hello"
 	_, err = dialHop(t, h, answers())
 	wantStage(t, err, StageConnect, "passed no descriptor")
+	h.Options.Proxy.Command = "sh -c 'exec >&- <&-; sleep 0.2; echo complaint >&2; exit 3'"
+	ask := answers()
+	_, err = dialHop(t, h, ask)
+	wantStage(t, err, StageConnect, "passed no descriptor: exit status 3")
+	if got := ask.heard(NoticeInfo); got != "complaint\n" {
+		t.Errorf("its standard error: %q", got)
+	}
 	h.Options.Proxy.Command, h.Options.Connect.Timeout = "sleep 60", 100*time.Millisecond
 	_, err = dialHop(t, h, answers())
-	wantStage(t, err, StageConnect, "for 100ms")
+	wantStage(t, err, StageConnect, "passed no descriptor: nothing came for 100ms")
+	if CauseOf(err) == CauseSilent {
+		t.Error("the host is blamed")
+	}
 }
 
 func TestProxyCommand(t *testing.T) {

@@ -4,12 +4,12 @@ package hop
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,20 +38,43 @@ func receiveFromProxy(ctx context.Context, command string, from Origin, tell fun
 		errR.Close()
 		return nil, err
 	}
-	// The command has no more to do once it has passed the descriptor; one
-	// that fails or is too slow is ended.
-	defer func() {
-		killGroup(cmd)
-		_ = cmd.Wait()
-		errR.Close()
-	}()
-	go tellLines(errR, tell)
-	defer context.AfterFunc(ctx, func() { ours.Close() })()
+	told := make(chan struct{})
+	go func() { defer close(told); tellLines(errR, tell) }()
+	stop := context.AfterFunc(ctx, func() { ours.Close() })
 	conn, err := receiveConn(ours)
-	if err != nil && ctx.Err() != nil {
+	late := !stop()
+	// The command has no more to do once it has passed the descriptor; one that
+	// is too slow is ended, and one that has failed may say why.
+	exit := endProxy(cmd, err != nil && !late)
+	_ = errR.SetReadDeadline(time.Now().Add(lastWords))
+	<-told
+	errR.Close()
+	switch {
+	case err == nil:
+		return conn, nil
+	case late:
 		return nil, ctx.Err()
+	case exit != nil:
+		return nil, fmt.Errorf("%w: %w", errNoDescriptor, exit)
 	}
-	return conn, err
+	return nil, err
+}
+
+// endProxy ends a command and what it has started, after a grace if it is about
+// to end by itself, and returns how it ended.
+func endProxy(cmd *exec.Cmd, byItself bool) error {
+	defer killGroup(cmd)
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	if byItself {
+		select {
+		case exit := <-ended:
+			return exit
+		case <-time.After(proxyGrace):
+		}
+	}
+	killGroup(cmd)
+	return <-ended
 }
 
 // unixPair is a pair of connected sockets, the second one for a child.
@@ -72,8 +95,6 @@ func unixPair() (*net.UnixConn, *os.File, error) {
 	}
 	return conn.(*net.UnixConn), theirs, nil
 }
-
-var errNoDescriptor = errors.New("ProxyUseFdpass: the ProxyCommand passed no descriptor")
 
 // receiveConn takes one byte with a descriptor, as nc -F sends it.
 func receiveConn(from *net.UnixConn) (net.Conn, error) {
