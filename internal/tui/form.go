@@ -95,15 +95,27 @@ type choices struct {
 	cursor cursor
 }
 
-// hits are the choices that the filter finds.
+// hits are the choices that the filter finds, those that begin with it first:
+// a host is named in the notes of all that are reached through it.
 func (c *choices) hits() []Choice {
-	var found []Choice
+	text := strings.ToLower(c.filter.text)
+	var ranked [4][]Choice
 	for _, one := range c.all {
-		if strings.Contains(strings.ToLower(one.Value+" "+one.Note), strings.ToLower(c.filter.text)) {
-			found = append(found, one)
+		value := strings.ToLower(one.Value)
+		rank := 3
+		switch {
+		case value == text:
+			rank = 0
+		case strings.HasPrefix(value, text):
+			rank = 1
+		case strings.Contains(value, text):
+			rank = 2
+		case !strings.Contains(value+" "+strings.ToLower(one.Note), text):
+			continue
 		}
+		ranked[rank] = append(ranked[rank], one)
 	}
-	return found
+	return slices.Concat(ranked[:]...)
 }
 
 // checkDue asks for a check of the values as they were after so many changes.
