@@ -99,3 +99,18 @@ func TestEditForm(t *testing.T) {
 		t.Errorf("exit code %d\n%s", code, readFile(t, u.config))
 	}
 }
+
+// TestEditFormLeavesRest changes one field of a block whose other values cannot be
+// told from lists by what the form shows of them.
+func TestEditFormLeavesRest(t *testing.T) {
+	t.Parallel()
+	text := "IgnoreUnknown Tags\nHost a\n\tIdentityFile \"~/.ssh/key, old\"\n\tTags \"two words\" one\n\tLocalForward /tmp/a,b localhost:80\n\tUser bob\n"
+	u := newConfigured(t, text)
+	c := u.tty("edit", "a")
+	wantScreen(t, c, "bob")
+	c.Send(keyDown + keyDown + "\x7fx" + keySave)
+	c.Expect("a: changed in", soon)
+	if code := c.Wait(soon); code != 0 || readFile(t, u.config) != strings.Replace(text, "bob", "box", 1) {
+		t.Errorf("exit code %d\n%s", code, readFile(t, u.config))
+	}
+}

@@ -38,7 +38,8 @@ type hostForm struct {
 	inv     *inventory.Inventory
 	hosts   []inventory.Host
 	editing bool
-	was     sshconfig.Entry
+	was     sshconfig.Entry // what the form begins with
+	shown   []string        // the same, as its rows show it
 }
 
 // addForm asks for a new host.
@@ -116,6 +117,10 @@ func (h *hostForm) ask(ctx context.Context, title, name string, e sshconfig.Entr
 			fieldTags:       {Name: "Tags", Value: strings.Join(e.Tags, " "), Choices: h.tags, Hint: "words to find it by"},
 		},
 	}
+	h.was = e
+	for _, field := range form.Fields {
+		h.shown = append(h.shown, strings.TrimSpace(field.Value))
+	}
 	values, err := form.Run(ctx)
 	switch {
 	case errors.Is(err, tui.ErrCancelled):
@@ -126,8 +131,25 @@ func (h *hostForm) ask(ctx context.Context, title, name string, e sshconfig.Entr
 	case err != nil:
 		return "", e, err
 	}
-	e, err = entryOf(values)
+	e, err = h.entry(values)
 	return values[fieldName], e, err
+}
+
+// entry reads the rows of the form. What was not touched stays as it was: a file's
+// name with a comma, say, which a row cannot tell from two files.
+func (h *hostForm) entry(values []string) (sshconfig.Entry, error) {
+	e, err := entryOf(values)
+	was := h.was
+	for i, list := range map[int][2]*[]string{
+		fieldJump: {&e.Jump, &was.Jump}, fieldAlternates: {&e.Alternates, &was.Alternates}, fieldIdentities: {&e.Identities, &was.Identities},
+		fieldLocal: {&e.Local, &was.Local}, fieldRemote: {&e.Remote, &was.Remote}, fieldDynamic: {&e.Dynamic, &was.Dynamic},
+		fieldTags: {&e.Tags, &was.Tags},
+	} {
+		if values[i] == h.shown[i] {
+			*list[0] = *list[1]
+		}
+	}
+	return e, err
 }
 
 // entryOf reads the rows of the form.
@@ -168,7 +190,7 @@ func (h *hostForm) check(ctx context.Context, values []string) (string, error) {
 	if name == "" {
 		return "", errors.New("it needs a name")
 	}
-	e, err := entryOf(values)
+	e, err := h.entry(values)
 	if err != nil {
 		return "", err
 	}
