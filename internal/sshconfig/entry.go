@@ -16,7 +16,7 @@ type Entry struct {
 	Port     int      `json:"port,omitempty"`
 	User     string   `json:"user,omitempty"`
 	Jump     []string `json:"jump,omitempty"` // hops in order, or "none" alone
-	// Alternates are further addresses: host, host:port or [v6]:port.
+	// Alternates are further addresses: host, host:port, v6 or [v6]:port.
 	Alternates []string `json:"alternates,omitempty"`
 	Identities []string `json:"identities,omitempty"`
 	// Local, Remote and Dynamic are forwards as "ssh -L", "-R" and "-D" take them.

@@ -99,7 +99,7 @@ Host box
   LocalCommand echo %T %h
   PermitLocalCommand yes
   ControlMaxAge 8h
-  AlternateAddress 10.0.0.1 [::1]:2222
+  AlternateAddress 10.0.0.1 [::1]:2222 2001:db8::7 [2001:db8::8]
   AlternateProxyJump gw2,gw3 none
   AlternatePolicy order
   PasswordCommand pass show %h
@@ -154,7 +154,7 @@ func TestOptionsAreTyped(t *testing.T) {
 		{"ChannelTimeout", r.Session.ChannelTimeout, ChannelTimeouts{{"session", 5 * time.Minute}}},
 		{"VersionAddendum", r.Transport.VersionAddendum, "hello world"},
 		{"LocalCommand", r.Session.LocalCommand, "echo NONE box.example.org"},
-		{"AlternateAddress", r.Connect.Alternates, []Address{{Host: "10.0.0.1"}, {Host: "::1", Port: 2222}}},
+		{"AlternateAddress", r.Connect.Alternates, []Address{{Host: "10.0.0.1"}, {Host: "::1", Port: 2222}, {Host: "2001:db8::7"}, {Host: "2001:db8::8"}}},
 		{"AlternateProxyJump", r.Proxy.Alternates, []string{"gw2,gw3", "none"}},
 		{"AlternatePolicy", r.Connect.AlternatePolicy, "order"},
 		{"IPQoS", []int{r.Connect.IPQoSInteractive, r.Connect.IPQoSBulk}, []int{-1, 0xb8}},
@@ -269,6 +269,7 @@ func TestErrorsNameThePlace(t *testing.T) {
 		{"\nRefuseConnection \"not here\"\n", "line 2: RefuseConnection: not here"},
 		{"AlternatePolicy fast\n", "line 1: unsupported option"},
 		{"AlternateAddress user@x\n", "Bad alternateaddress"},
+		{"AlternateAddress 2001:db8::x\n", "Bad alternateaddress"},
 		{"AlternateProxyJump @x\n", "Bad alternateproxyjump"},
 		{"ObscureKeystrokeTiming interval:0\n", "value out of range"},
 		{"ObscureKeystrokeTiming\n", "no argument after keyword"},

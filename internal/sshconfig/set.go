@@ -2,6 +2,7 @@ package sshconfig
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -439,8 +440,18 @@ func (st *statement) validAlternate(w string) bool {
 		_, err := parseJump(w, st.env)
 		return err == nil
 	}
-	j, ok := parseUserHostPort(w, st.env)
-	return ok && j.user == ""
+	_, ok := parseAlternate(w, st.env)
+	return ok
+}
+
+// parseAlternate reads a word of AlternateAddress: host, host:port, or an IPv6
+// address, which needs brackets only before a port.
+func parseAlternate(w string, env *Env) (Address, bool) {
+	if ip, err := netip.ParseAddr(w); err == nil && ip.Is6() {
+		return Address{Host: w}, true
+	}
+	j, ok := parseUserHostPort(w, env)
+	return Address{Host: j.host, Port: max(j.port, 0)}, ok && j.user == ""
 }
 
 func (st *statement) setPolicy() error {

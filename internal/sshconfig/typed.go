@@ -63,8 +63,8 @@ func (f *final) connectOptions() Connect {
 func (f *final) alternates() []Address {
 	var all []Address
 	for _, s := range f.vals[kwAlternateAddress].list {
-		if j, ok := parseUserHostPort(s, f.env); ok {
-			all = append(all, Address{Host: j.host, Port: max(j.port, 0)})
+		if a, ok := parseAlternate(s, f.env); ok {
+			all = append(all, a)
 		}
 	}
 	return all
