@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"sallyport/internal/sshconfig"
 )
@@ -19,6 +20,9 @@ type Options struct {
 
 // Add plans a new host, in our own file.
 func (v *Inventory) Add(ctx context.Context, name string, e sshconfig.Entry, o Options) (*Change, error) {
+	if err := ValidName(name); err != nil {
+		return nil, err
+	}
 	c, err := v.newChange(ctx, name)
 	if err != nil {
 		return nil, err
@@ -39,11 +43,11 @@ func (c *Change) finish(ctx context.Context, name string, e sshconfig.Entry, o O
 
 // add writes a host's block into our file.
 func (c *Change) add(name string, e sshconfig.Entry, o Options) error {
-	if err := ValidName(name); err != nil {
-		return err
-	}
 	if named := c.inv.files.Naming(name); len(named) > 0 {
 		return fmt.Errorf("%s %w: %s line %d", name, ErrExists, named[0].File, named[0].Line)
+	}
+	if err := validAddress(e.HostName); err != nil {
+		return err
 	}
 	settings, err := e.Settings()
 	if err != nil {
@@ -76,6 +80,22 @@ func ValidName(name string) error {
 		if r <= ' ' || r == 0x7f || strings.ContainsRune("*?!,#@/\\\"'`$;&<>|(){}[]%=:", r) {
 			return fmt.Errorf("%q cannot be a host's name: %q means something else", name, r)
 		}
+	}
+	return nil
+}
+
+// validAddress refuses what is more than an address: ssh would read the line and
+// look up a name that cannot be there.
+func validAddress(host string) error {
+	switch {
+	case strings.ContainsFunc(host, unicode.IsSpace):
+		return fmt.Errorf("%q is no address: it has a blank in it", host)
+	case strings.Contains(host, "@"):
+		return fmt.Errorf("%q is no address: the name before the @ is the user", host)
+	case strings.HasSuffix(host, "]"):
+		return fmt.Errorf("%q is no address: it has no brackets", host)
+	case strings.HasPrefix(host, "["), strings.Count(host, ":") == 1:
+		return fmt.Errorf("%q is no address: the port is a setting of its own", host)
 	}
 	return nil
 }
@@ -137,6 +157,11 @@ func (v *Inventory) Edit(ctx context.Context, name string, edit func(*sshconfig.
 	}
 	to := copyEntry(was)
 	edit(&to)
+	if to.HostName != was.HostName {
+		if err := validAddress(to.HostName); err != nil {
+			return nil, err
+		}
+	}
 	settings, err := was.Changes(to)
 	if err != nil {
 		return nil, err

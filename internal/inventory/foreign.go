@@ -206,6 +206,9 @@ func (im *importing) sound(h *Foreign) error {
 	if err := ValidName(h.Name); err != nil {
 		return err
 	}
+	if err := validAddress(h.Entry.HostName); err != nil {
+		return err
+	}
 	settings, err := h.Entry.Settings()
 	if err != nil {
 		return err

@@ -147,6 +147,7 @@ loop2 ansible_ssh_common_args='-J loop1'
 afterloop ansible_ssh_common_args='-J loop1'
 bad! ansible_user=x
 badport ansible_user="a;b"
+badaddress ansible_host=10.0.0.1:2222
 tmpl ansible_ssh_common_args='-J {{ x }}'
 `
 	foreign, _, err := inventory.Read(strings.NewReader(text), "hosts", "ansible-ini")
@@ -166,6 +167,10 @@ tmpl ansible_ssh_common_args='-J {{ x }}'
 	for _, o := range outcomes {
 		in[o.Name] = o.Err == nil
 		switch o.Name {
+		case "badaddress":
+			if o.Err == nil {
+				t.Errorf("%+v", o)
+			}
 		case "old":
 			if !errors.Is(o.Err, inventory.ErrExists) {
 				t.Errorf("%+v", o)

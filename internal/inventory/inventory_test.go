@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -223,6 +224,9 @@ func TestAddRefuses(t *testing.T) {
 	config := "Host a\n  ProxyJump web9\nHost *.example.com\nHost c\n"
 	h := newHome(t, config)
 	var loop *route.LoopError
+	naming := func(what string) func(error) bool {
+		return func(err error) bool { return err != nil && strings.Contains(err.Error(), strconv.Quote(what)) }
+	}
 	for _, test := range []struct {
 		name string
 		e    sshconfig.Entry
@@ -238,10 +242,15 @@ func TestAddRefuses(t *testing.T) {
 		{"web1", sshconfig.Entry{Local: []string{"80"}}, func(err error) bool { return err != nil }},
 		{"web1", sshconfig.Entry{Alternates: []string{"a:b"}}, func(err error) bool { return err != nil }},
 		{"web1", sshconfig.Entry{Tags: []string{"a,b"}}, func(err error) bool { return err != nil }},
+		{"web1", sshconfig.Entry{HostName: "192.0.2.1:2222"}, naming("192.0.2.1:2222")},
+		{"web1", sshconfig.Entry{HostName: "[2001:db8::1]"}, naming("[2001:db8::1]")},
+		{"web1", sshconfig.Entry{HostName: "[2001:db8::1]:22"}, naming("[2001:db8::1]:22")},
+		{"web1", sshconfig.Entry{HostName: "me@192.0.2.1"}, naming("me@192.0.2.1")},
+		{"web1", sshconfig.Entry{HostName: "web 1"}, naming("web 1")},
 		{"web*", sshconfig.Entry{}, func(err error) bool { return err != nil }},
 		{"!web", sshconfig.Entry{}, func(err error) bool { return err != nil }},
 		{"-web", sshconfig.Entry{}, func(err error) bool { return err != nil }},
-		{"we b", sshconfig.Entry{}, func(err error) bool { return err != nil }},
+		{"we b", sshconfig.Entry{}, naming("we b")},
 		{"", sshconfig.Entry{}, func(err error) bool { return err != nil }},
 	} {
 		if _, err := h.add(test.name, test.e); !test.want(err) {
@@ -253,6 +262,14 @@ func TestAddRefuses(t *testing.T) {
 	}
 	if _, err := h.add("web1", sshconfig.Entry{Jump: []string{"me@gate.example.com:2222", "c"}}); err != nil {
 		t.Errorf("a jump host that a pattern knows: %v", err)
+	}
+	for name, address := range map[string]string{"v6": "2001:db8::1", "link": "fe80::1%%eth0", "token": "%h.example.org"} {
+		if _, err := h.add(name, sshconfig.Entry{HostName: address}); err != nil {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	if _, err := h.edit("v6", func(e *sshconfig.Entry) { e.HostName = "192.0.2.1:22" }); err == nil {
+		t.Error("an address with a port was taken by edit")
 	}
 }
 
