@@ -145,6 +145,10 @@ func TestRunOutput(t *testing.T) {
 	if r.code != 1 || events["line"] != 2 || events["exit"] != 3 || events["summary"] != 1 {
 		t.Errorf("%v %+v", events, r)
 	}
+	r = u.sally("run", "h1", "--", "kill -9 $$")
+	if r.code != 1 || !strings.Contains(r.out, "── h1: it ended without an exit code") || !strings.Contains(r.err, "1 without an exit code (h1)") {
+		t.Errorf("%+v", r)
+	}
 	in := u.cmd("run", "-q", "--stdin", "--unordered", "h1", "h2", "--", "cat")
 	in.Stdin = strings.NewReader("to each\n")
 	if r := u.run(in); r.code != 0 || strings.Count(r.out, "\nto each\n") != 2 {

@@ -253,9 +253,10 @@ func (p *passenger) Run(ctx context.Context, ttyAllocFailed func()) (mux.Exit, e
 
 // wanted reports whether a session without a status ended since somebody
 // wanted it to: by its escape key, a signal, "sally down" or "sally quit". A
-// command of ours is told so, and does not take its connection for lost.
+// command of ours is told so, and does not take its connection for lost; one that
+// runs a program for nobody's terminal (sally run) asks only whether there is a status.
 func (p *passenger) wanted(exit session.Exit, err error) bool {
-	if p.master.shared {
+	if p.master.shared || p.master.hangup != "" {
 		return false
 	}
 	select {
