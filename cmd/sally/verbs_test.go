@@ -205,6 +205,13 @@ func TestLogs(t *testing.T) {
 	if !strings.Contains(one, "jump2: offering public key") || strings.Contains(one, "jump1: ") || strings.Contains(one, "daemon started") {
 		t.Errorf("the log of jump2:\n%s", one)
 	}
+	if r := u.sally("target", "exit 3"); r.code != 3 {
+		t.Errorf("%+v", r)
+	}
+	await(t, "the session's end is in the log", func() bool { return strings.Contains(u.must("logs", "-v"), `status="3"`) })
+	if all := u.must("logs", "-v"); strings.Contains(all, "nil") {
+		t.Errorf("an error that there was not, in the log:\n%s", all)
+	}
 	follower := u.start("logs", "-f", "target")
 	follower.expect("target: master up")
 	u.must("down", "target")

@@ -29,9 +29,10 @@ func (h debugHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 
 func (h debugHandler) with(a slog.Attr) debugHandler {
-	if a.Key == "hop" {
+	switch {
+	case a.Key == "hop":
 		h.hop = a.Value.String()
-	} else {
+	case !isNothing(a):
 		h.attrs += fmt.Sprintf(" %s=%v", a.Key, a.Value)
 	}
 	return h

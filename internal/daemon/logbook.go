@@ -105,9 +105,15 @@ func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return logHandler{h.book, append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
 }
 
+// isNothing reports whether an attribute is an error that there was not.
+func isNothing(a slog.Attr) bool { return a.Value.Kind() == slog.KindAny && a.Value.Any() == nil }
+
 func (h logHandler) Handle(_ context.Context, r slog.Record) error {
 	rec := api.Record{Time: r.Time.Round(time.Millisecond), Level: r.Level.String(), Message: shorten(r.Message)}
 	put := func(a slog.Attr) bool {
+		if isNothing(a) {
+			return true
+		}
 		value := shorten(a.Value.String())
 		switch {
 		case a.Key == "hop":

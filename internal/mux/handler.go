@@ -3,6 +3,7 @@ package mux
 import (
 	"context"
 	"os"
+	"strconv"
 )
 
 // Handler performs what the clients of one master's control socket ask for.
@@ -58,4 +59,11 @@ type Exit struct {
 	// subsystem, a lost connection. A client then exits with 255.
 	Known  bool
 	Status uint32
+}
+
+func (e Exit) String() string {
+	if !e.Known {
+		return "none"
+	}
+	return strconv.FormatUint(uint64(e.Status), 10)
 }

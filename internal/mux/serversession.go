@@ -82,7 +82,7 @@ func (s *server) start(ctx context.Context, id uint32, sess Session, sendExit bo
 		exit, err := sess.Run(ctx, func() {
 			_ = s.c.write(newEncoder(repTTYAllocFail).uint32(sessionID).packet())
 		})
-		s.log.Debug("control session ended", "pid", s.peer.PID, "status", exit, "err", err)
+		s.log.Debug("control session ended", "pid", s.peer.PID, "status", exit.String(), "err", err)
 		if lost, ok := errors.AsType[Lost](err); ok {
 			_ = s.c.write(failure(sessionID, lost.Reason).packet)
 		}
