@@ -38,16 +38,20 @@ type InUseError struct {
 	By   []Dependent
 }
 
+// dependentsNamed is how many dependents an InUseError names: a bastion may have
+// hundreds.
+const dependentsNamed = 10
+
 func (e *InUseError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s is the jump host of ", e.Host)
-	for i, d := range e.By {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "%s (%s line %d)", d.Who, d.File, d.Line)
+	var named []string
+	for _, d := range e.By[:min(len(e.By), dependentsNamed)] {
+		named = append(named, fmt.Sprintf("%s (%s line %d)", d.Who, d.File, d.Line))
 	}
-	return b.String()
+	text := fmt.Sprintf("%s is the jump host of %s", e.Host, strings.Join(named, ", "))
+	if more := len(e.By) - len(named); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // Update makes a change while no other Sallyport can: it waits for the lock,

@@ -309,6 +309,14 @@ func TestRemoveNamesDependents(t *testing.T) {
 	}
 }
 
+// TestRemoveNamesSome: the jump host of many names ten of them.
+func TestRemoveNamesSome(t *testing.T) {
+	h := newHome(t, "Host b\n"+strings.Repeat("Host w\n  ProxyJump b\n", 300))
+	if err := h.remove("b"); err == nil || strings.Count(err.Error(), "w (") != 10 || !strings.HasSuffix(err.Error(), " and 290 more") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestEditElsewhere: a block of the user's own file gains a keyword of ours.
 func TestEditElsewhere(t *testing.T) {
 	h := newHome(t, "Host a # x\n\tPort 22\nHost *\n\tUser me\n")
