@@ -318,7 +318,8 @@ func (m *model) drawDetail(width, height int) []string {
 	case !known:
 		return append(rows, m.style.faint.Render("…"))
 	case found.err != nil:
-		return append(rows, m.style.bad.Render(fit(clean(found.err.Error()), width)))
+		rows = append(rows, wrap(m.style.bad, clean(found.err.Error()), width)...)
+		return rows[:min(len(rows), max(0, height))]
 	}
 	rows = append(rows, m.drawRoute(found.route, width)...)
 	if found.route.Note != "" {
