@@ -286,3 +286,17 @@ func TestImportExport(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestListOfBadConfig names the hosts of a configuration that ssh does not read,
+// and the bad line once.
+func TestListOfBadConfig(t *testing.T) {
+	t.Parallel()
+	u := newConfigured(t, "Host a b\n  Nonsense yes\nHost c\n  HostName 192.0.2.1\n")
+	want := "sally: " + u.config + ": line 2: Bad configuration option: nonsense\n" + u.config + ": terminating, 1 bad configuration options\n"
+	if r := u.sally("ls"); r.code != 1 || r.out != "a\nb\nc\n" || r.err != want {
+		t.Errorf("%+v", r)
+	}
+	if r := u.sally("ls", "--json"); r.code != 1 || strings.Count(r.out, `"error"`) != 3 || r.err != want {
+		t.Errorf("%+v", r)
+	}
+}

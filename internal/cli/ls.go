@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 
 	"sallyport/internal/api"
 	"sallyport/internal/inventory"
+	"sallyport/internal/sshconfig"
 )
 
 func (v *verbCommand) ls() *cobra.Command {
@@ -72,19 +74,27 @@ func (v *verbCommand) list(ctx context.Context, tags []string, asJSON bool) erro
 	}
 	states := v.liveStates(ctx)
 	hosts := []listedHost{}
+	var bad *sshconfig.BadLines // it is every host's, and said once
 	for _, h := range inv.Hosts(ctx) {
+		if errors.As(h.Err, &bad) && !asJSON {
+			h.Err = nil
+		}
 		if hasTags(h, tags) {
 			hosts = append(hosts, describeHost(h, states))
 		}
 	}
-	if asJSON {
-		return printJSON(v.Stdout, hosts)
-	}
-	if len(hosts) == 0 {
+	switch {
+	case asJSON:
+		err = printJSON(v.Stdout, hosts)
+	case len(hosts) == 0:
 		fmt.Fprintln(v.Stdout, "no hosts")
+	default:
+		v.printHostTree(hosts)
 	}
-	v.printHostTree(hosts)
-	return nil
+	if bad != nil {
+		return bad
+	}
+	return err
 }
 
 func printJSON(w io.Writer, what any) error {
