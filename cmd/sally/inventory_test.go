@@ -299,4 +299,7 @@ func TestListOfBadConfig(t *testing.T) {
 	if r := u.sally("ls", "--json"); r.code != 1 || strings.Count(r.out, `"error"`) != 3 || r.err != want {
 		t.Errorf("%+v", r)
 	}
+	if r := u.sally("doctor"); r.code != 1 || !strings.Contains(r.out, "\nwhat applies to 3 hosts is not known: correct the errors, then ask again\n") {
+		t.Errorf("%+v", r)
+	}
 }

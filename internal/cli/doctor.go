@@ -223,5 +223,8 @@ func describeChecked(c doctor.Checked) string {
 	if c.Cut {
 		text += "; not all, since time was up"
 	}
+	if c.Unresolved > 0 {
+		text += fmt.Sprintf("\nwhat applies to %s is not known: correct the errors, then ask again", plural(c.Unresolved, "host"))
+	}
 	return text
 }

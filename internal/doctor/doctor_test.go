@@ -464,6 +464,15 @@ func TestCleanSetups(t *testing.T) {
 	}
 }
 
+// TestUnresolved says that an error hides what else is wrong.
+func TestUnresolved(t *testing.T) {
+	h := newHome(t)
+	h.config("Host a", "  ProxyJump b", "Host b", "  ProxyJump a", "Host c", "  Nonsense yes")
+	if r := h.run(); r.Checked.Hosts != 3 || r.Checked.Unresolved != 3 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestNoCommandsAndNoNetwork has a configuration that would run commands and
 // look names up.
 func TestNoCommandsAndNoNetwork(t *testing.T) {

@@ -67,9 +67,12 @@ type Report struct {
 
 // Checked counts what was looked at.
 type Checked struct {
-	Checks     int      `json:"checks"`
-	Files      []string `json:"files"` // of the configuration
-	Hosts      int      `json:"hosts"`
+	Checks int      `json:"checks"`
+	Files  []string `json:"files"` // of the configuration
+	Hosts  int      `json:"hosts"`
+	// Unresolved are hosts of which nobody knows what applies to them, since the
+	// reading ends at an error: what is wrong with them is not found.
+	Unresolved int      `json:"unresolved,omitempty"`
 	Keys       int      `json:"keys"`
 	KnownHosts []string `json:"known_hosts"`
 	Sockets    int      `json:"sockets"`

@@ -140,6 +140,9 @@ func (s *setup) resolveHosts() {
 		}
 	}
 	s.checked.Hosts = len(s.hosts)
+	if !s.checked.Cut {
+		s.checked.Unresolved = len(s.hosts) - len(s.good())
+	}
 }
 
 func (s *setup) add(name string) *host {
