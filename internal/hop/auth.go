@@ -39,6 +39,7 @@ type authenticator struct {
 	answered   bool                 // a secret was sent: the server may take its time
 	signed     bool                 // the server accepted a key so far as to have it sign
 	giveUp     error
+	unasked    bool // the server has refused keyboard-interactive without a question, or will ask one
 	guarded    bool // nothing may be sent that an impostor could use
 
 	written func() int64 // the bytes sent so far; nil in tests
@@ -103,6 +104,7 @@ func (a *authenticator) failure(err error) *AuthError {
 	switch {
 	case e.Err != nil || err == nil:
 	case strings.Contains(err.Error(), noMethodsLeft):
+	case strings.Contains(err.Error(), refusedUnasked) && a.unasked:
 	case strings.Contains(err.Error(), passwordExpired) && a.lastMethod() == "password":
 		e.Err = ErrPasswordExpired
 	default:
@@ -114,6 +116,7 @@ func (a *authenticator) failure(err error) *AuthError {
 // The library has no types for these ends of an authentication.
 const (
 	noMethodsLeft   = "no supported methods remain"
+	refusedUnasked  = "unexpected message type 51 " // SSH_MSG_USERAUTH_FAILURE instead of a question
 	passwordExpired = "unexpected message type 60 " // SSH_MSG_USERAUTH_PASSWD_CHANGEREQ, RFC 4252 §8
 )
 
@@ -177,7 +180,7 @@ func (a *authenticator) method(name string) (ssh.AuthMethod, error) {
 		return a.publickey()
 	case name == "password" && o.Password && secrets && a.passwords > 0:
 		return a.password(), nil
-	case name == "keyboard-interactive" && o.KbdInteractive && secrets && a.rounds > 0:
+	case name == "keyboard-interactive" && o.KbdInteractive && secrets && a.rounds > 0 && !a.unasked: // sshconnect2.c: userauth_kbdint
 		return a.keyboardInteractive(), nil
 	case name == "gssapi-with-mic" && o.GSSAPI, name == "hostbased" && o.Hostbased:
 		a.decline(name)
@@ -289,7 +292,9 @@ func (a *authenticator) answer(text string, err error) (string, error) {
 
 func (a *authenticator) keyboardInteractive() ssh.AuthMethod {
 	a.rounds--
+	a.unasked = true
 	return ssh.KeyboardInteractive(func(name, instruction string, prompts []string, echos []bool) ([]string, error) {
+		a.unasked = false
 		intro := introduction(cut(name, maxPrompt), cut(instruction, maxPrompt))
 		if a.asked++; a.asked > maxRounds || len(prompts) > maxPrompts {
 			a.giveUp = errTooManyRounds

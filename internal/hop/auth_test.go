@@ -200,6 +200,33 @@ func TestKeyboardInteractive(t *testing.T) {
 	}
 }
 
+// A server that offers keyboard-interactive and asks nothing, as sshd does without
+// PAM, is tried once and refuses the keys.
+func TestKeyboardInteractiveWithoutQuestion(t *testing.T) {
+	s := newServer(t, &ssh.ServerConfig{PublicKeyCallback: acceptKey(t, '2'), KeyboardInteractiveCallback: func(ssh.ConnMetadata, ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+		return nil, errors.New("no device")
+	}})
+	for _, test := range []struct {
+		keys  []string
+		cause Cause
+		log   string
+	}{
+		{[]string{keyFile(t, '1')}, CauseKeysRefused, "none publickey keyboard-interactive"},
+		{nil, CauseNoKeys, "none publickey keyboard-interactive none keyboard-interactive"},
+	} {
+		h := s.hop(t)
+		h.Options.Auth.IdentityFiles, h.Options.Auth.IdentitiesOnly = test.keys, true
+		_, err := dialHop(t, h, answers())
+		wantStage(t, err, StageAuthenticate, "server accepts only publickey, keyboard-interactive")
+		if strings.Contains(err.Error(), "unexpected message") || CauseOf(err) != test.cause {
+			t.Errorf("%s: %v", CauseOf(err), err)
+		}
+		if got := s.log(); got != test.log {
+			t.Errorf("server saw %q, want %q", got, test.log)
+		}
+	}
+}
+
 func TestBatchModeAsksNothing(t *testing.T) {
 	s := newServer(t, &ssh.ServerConfig{PasswordCallback: acceptPassword("x"), KeyboardInteractiveCallback: twoRounds})
 	h := s.hop(t)

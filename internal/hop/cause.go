@@ -269,12 +269,13 @@ func refusedCause(e *AuthError) Cause {
 	if len(e.Tried) > 0 {
 		last = e.Tried[len(e.Tried)-1]
 	}
+	unasked := last == "keyboard-interactive" && !e.Signed
 	switch {
 	case len(e.Done) > 0:
 		return CauseMoreWanted
-	case last == "publickey":
+	case last == "publickey", unasked && len(e.Offered) > 0:
 		return CauseKeysRefused
-	case last != "":
+	case last != "" && !unasked:
 		return CauseSecretRefused
 	case e.wantsKeys():
 		return CauseNoKeys
