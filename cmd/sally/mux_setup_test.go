@@ -75,7 +75,9 @@ func TestSetup(t *testing.T) {
 	if out := u.must("setup", "--yes"); out != "nothing to change\n" {
 		t.Errorf("the second time: %q", out)
 	}
-	u.must("setup", "--yes", "only")
+	if out := u.must("setup", "--yes", "only"); !strings.Contains(out, "\n  - Match originalhost web,db exec ") || !strings.Contains(out, "\n  + Match originalhost only exec ") {
+		t.Errorf("what goes and comes: %q", out)
+	}
 	if !strings.Contains(readFile(t, ours), "Match originalhost only exec") || strings.Count(readFile(t, config), "Include") != 1 {
 		t.Errorf("with a host: %q, %q", readFile(t, ours), readFile(t, config))
 	}

@@ -262,8 +262,8 @@ func (p *setupPlan) show(out io.Writer) {
 		fmt.Fprintf(out, "%s: remove\n", p.include.Name)
 	default:
 		fmt.Fprintf(out, "%s:\n", p.include.Name)
-		for line := range strings.Lines(p.include.want) {
-			fmt.Fprint(out, "  + ", line)
+		for _, line := range lineChanges(p.include.before, p.include.want) {
+			fmt.Fprintln(out, " ", visible(line))
 		}
 	}
 }
