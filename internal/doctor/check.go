@@ -47,7 +47,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	report := &Report{Findings: []Finding{}}
+	report := &Report{}
 	for _, g := range groups {
 		for _, c := range g {
 			s.checked.Checks++
@@ -93,7 +93,7 @@ func (c check) complete(f Finding) Finding {
 
 // merge joins what is the same at the same place, for several hosts.
 func merge(all []Finding) []Finding {
-	var merged []Finding
+	merged := []Finding{} // no null in JSON
 	index := make(map[string]int)
 	for _, f := range all {
 		key := strings.Join([]string{f.ID, f.File, itoa(f.Line), f.What}, "\x00")

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -461,6 +462,16 @@ func TestCleanSetups(t *testing.T) {
 				t.Errorf("%+v", r.Checked)
 			}
 		})
+	}
+}
+
+// TestJSONHasLists: what is empty is an empty list.
+func TestJSONHasLists(t *testing.T) {
+	h := newHome(t)
+	h.cfg.File = "none"
+	text, err := json.Marshal(h.run())
+	if err != nil || strings.Contains(string(text), "null") {
+		t.Errorf("%v %s", err, text)
 	}
 }
 

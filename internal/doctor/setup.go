@@ -93,6 +93,7 @@ func newSetup(ctx context.Context, cfg Config) (*setup, error) {
 		cfg.Now = time.Now
 	}
 	s := &setup{Config: cfg, ctx: ctx, env: cfg.Env, byName: make(map[string]*host), keys: make(map[string]identity.File)}
+	s.checked.Files, s.checked.KnownHosts = []string{}, []string{} // no null in JSON
 	s.env.Exec = func(context.Context, string) (bool, error) { return false, nil }
 	s.env.LookupHost = func(context.Context, string, string) (string, error) { return "", errNoLookup }
 	s.env.Addresses = func() ([]netip.Addr, error) { return nil, nil }
