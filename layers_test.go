@@ -45,7 +45,7 @@ var layers = map[string][]string{
 	"tui":        {"api"},
 	"probe":      {"sshconfig", "route", "hostkey", "hop"},
 	"doctor":     {"sshconfig", "route", "hostkey", "identity"},
-	"cli":        {"askpass", "secret", "sshconfig", "sshargs", "route", "mux", "api", "daemon", "inventory", "transfer", "fanout", "lab", "recent", "tui", "bench", "probe", "doctor"},
+	"cli":        {"askpass", "secret", "sshconfig", "sshargs", "route", "mux", "api", "daemon", "inventory", "transfer", "fanout", "lab", "recent", "tui", "bench", "probe", "doctor", "stdio"},
 	"sshtest":    {},
 }
 

@@ -63,7 +63,7 @@ func (v *verbCommand) runDoctor(ctx context.Context, hosts []string, flags docto
 		return err
 	}
 	if flags.fix {
-		changed, err := v.mend(report, flags)
+		changed, err := v.mend(ctx, report, flags)
 		if err != nil {
 			return err
 		}
@@ -129,7 +129,7 @@ func (v *verbCommand) daemonState(ctx context.Context) doctor.Daemon {
 
 // mend shows what can be fixed and fixes it; changed is false when there was
 // nothing.
-func (v *verbCommand) mend(report *doctor.Report, flags doctorFlags) (changed bool, err error) {
+func (v *verbCommand) mend(ctx context.Context, report *doctor.Report, flags doctorFlags) (changed bool, err error) {
 	plan, err := doctor.NewPlan(report.Findings)
 	if err != nil {
 		return false, err
@@ -152,7 +152,7 @@ func (v *verbCommand) mend(report *doctor.Report, flags doctorFlags) (changed bo
 		}
 	}
 	if !flags.yes {
-		if err := v.agreeTo("doctor"); err != nil {
+		if err := v.agreeTo(ctx, "doctor"); err != nil {
 			return false, err
 		}
 	}

@@ -43,7 +43,7 @@ named: it never becomes one that is connected to directly.`,
 var errLeftOut = errors.New("some hosts were left out")
 
 func (v *verbCommand) importFile(ctx context.Context, file, format string, tags []string, o inventory.Options, dryRun bool) error {
-	hosts, notes, err := v.readForeign(file, format)
+	hosts, notes, err := v.readForeign(ctx, file, format)
 	if err != nil {
 		return fmt.Errorf("import %s: %w", file, err)
 	}
@@ -69,17 +69,22 @@ func (v *verbCommand) importFile(ctx context.Context, file, format string, tags 
 	return v.tellImported(ctx, outcomes, dryRun)
 }
 
-func (v *verbCommand) readForeign(file, format string) ([]inventory.Foreign, []string, error) {
-	r := io.Reader(v.Stdin)
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, nil, err
-		}
-		defer f.Close()
-		r = f
+func (v *verbCommand) readForeign(ctx context.Context, file, format string) (hosts []inventory.Foreign, notes []string, err error) {
+	read := func(r io.Reader) error {
+		hosts, notes, err = inventory.Read(r, file, format)
+		return err
 	}
-	return inventory.Read(r, file, format)
+	if file == "-" {
+		err = v.input(ctx, read)
+		return hosts, notes, err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	err = read(f)
+	return hosts, notes, err
 }
 
 // tellImported says what became of each host.

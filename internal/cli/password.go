@@ -128,7 +128,11 @@ func (v *verbCommand) newPassword(ctx context.Context, who *person, h route.Hop)
 	if isTerminal(v.Stdin) {
 		return who.choose(ctx, fmt.Sprintf("Password of %s@%s", h.Options.User, h.Name), "")
 	}
-	line, err := bufio.NewReader(io.LimitReader(v.Stdin, commandOutput+2)).ReadString('\n')
+	var line string
+	err := v.input(ctx, func(r io.Reader) (err error) {
+		line, err = bufio.NewReader(io.LimitReader(r, commandOutput+2)).ReadString('\n')
+		return err
+	})
 	if err != nil && err != io.EOF {
 		return "", err
 	}

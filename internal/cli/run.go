@@ -91,7 +91,7 @@ func (v *verbCommand) runEverywhere(ctx context.Context, words []string, command
 		return r.dryRun(ctx)
 	}
 	if f.stdin {
-		if err := r.keepStdin(); err != nil {
+		if err := r.keepStdin(ctx); err != nil {
 			return err
 		}
 		defer os.Remove(r.stdin)
@@ -109,7 +109,7 @@ func (v *verbCommand) runEverywhere(ctx context.Context, words []string, command
 // runHosts is which hosts are meant.
 func (v *verbCommand) runHosts(ctx context.Context, words []string, f runFlags) ([]string, error) {
 	for _, name := range f.files {
-		listed, err := v.readHosts(name)
+		listed, err := v.readHosts(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("--hosts %s: %w", name, err)
 		}
@@ -142,9 +142,13 @@ func (v *verbCommand) runHosts(ctx context.Context, words []string, f runFlags) 
 	return hosts, nil
 }
 
-func (v *verbCommand) readHosts(name string) ([]string, error) {
+func (v *verbCommand) readHosts(ctx context.Context, name string) (hosts []string, err error) {
 	if name == "-" {
-		return fanout.ReadHosts(v.Stdin)
+		err = v.input(ctx, func(r io.Reader) error {
+			hosts, err = fanout.ReadHosts(r)
+			return err
+		})
+		return hosts, err
 	}
 	file, err := os.Open(name)
 	if err != nil {
@@ -209,13 +213,16 @@ func (r *runner) dryRun(ctx context.Context) error {
 }
 
 // keepStdin puts standard input where each host can read all of it.
-func (r *runner) keepStdin() error {
+func (r *runner) keepStdin(ctx context.Context) error {
 	file, err := os.CreateTemp("", "sally-stdin-")
 	if err != nil {
 		return fmt.Errorf("keep standard input: %w", err)
 	}
 	r.stdin = file.Name()
-	_, err = io.Copy(file, r.Stdin)
+	err = r.input(ctx, func(in io.Reader) error {
+		_, err := io.Copy(file, in)
+		return err
+	})
 	if err = errors.Join(err, file.Close()); err != nil {
 		os.Remove(r.stdin)
 		return fmt.Errorf("keep standard input: %w", err)

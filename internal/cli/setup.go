@@ -191,7 +191,7 @@ func (v *verbCommand) runSetup(ctx context.Context, hosts []string, yes, remove 
 	}
 	p.show(v.Stdout)
 	if !yes {
-		if err := v.agreeTo("setup"); err != nil {
+		if err := v.agreeTo(ctx, "setup"); err != nil {
 			return err
 		}
 	}
@@ -272,13 +272,19 @@ func (p *setupPlan) show(out io.Writer) {
 var errNotAgreed = errors.New("nothing was changed")
 
 // agreeTo asks whether to go on with what a verb has shown.
-func (v *verbCommand) agreeTo(verb string) error {
+func (v *verbCommand) agreeTo(ctx context.Context, verb string) error {
 	if !isTerminal(v.Stdin) {
 		return fmt.Errorf("%s: %w; --yes does it without asking", verb, errNotAgreed)
 	}
 	fmt.Fprint(v.Stdout, "Do this? [y/N] ")
 	var answer string
-	_, _ = fmt.Fscanln(v.Stdin, &answer)
+	err := v.input(ctx, func(r io.Reader) error {
+		_, err := fmt.Fscanln(r, &answer)
+		return err
+	})
+	if ctx.Err() != nil || err == io.EOF {
+		fmt.Fprintln(v.Stdout) // no Enter has ended the line
+	}
 	if a := strings.ToLower(answer); a != "y" && a != "yes" {
 		return fmt.Errorf("%s: %w", verb, errNotAgreed)
 	}
