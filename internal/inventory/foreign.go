@@ -81,16 +81,28 @@ func Guess(name, text string) string {
 	switch {
 	case strings.HasSuffix(name, ".yml"), strings.HasSuffix(name, ".yaml"), first == "---", strings.HasSuffix(first, ":"):
 		return "ansible-yaml"
-	case strings.HasSuffix(name, ".csv"):
+	case strings.HasSuffix(name, ".csv"), strings.HasSuffix(name, ".tsv"):
 		return "csv"
 	case strings.Contains(name, "known_hosts"), keyed(1), keyed(2):
 		return "known_hosts"
+	case isColumnNames(first):
+		return "csv"
 	case strings.HasSuffix(name, ".ini"), strings.HasPrefix(first, "["), strings.Contains(first, "ansible_"):
 		return "ansible-ini"
 	case strings.Count(first, ",") > 1, strings.Count(first, ";") > 1:
 		return "csv"
 	}
 	return "ansible-ini"
+}
+
+// isColumnNames reports whether a line parts several words, one of which calls a
+// column of names or addresses.
+func isColumnNames(line string) bool {
+	cells := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(",;\t", r) })
+	return len(cells) > 1 && slices.ContainsFunc(cells, func(c string) bool {
+		column := csvColumns[strings.ToLower(strings.Trim(c, " \""))]
+		return column == "name" || column == "host"
+	})
 }
 
 // Outcome is what becomes of one host of an import.

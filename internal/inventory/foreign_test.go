@@ -124,7 +124,8 @@ func TestReadKnownHosts(t *testing.T) {
 func TestGuess(t *testing.T) {
 	for text, want := range map[string]string{
 		inINI: "ansible-ini", inYAML: "ansible-yaml", "all:\n  hosts:\n": "ansible-yaml", "web1 ssh-ed25519 AAAA\n": "known_hosts",
-		"[web]\na\n": "ansible-ini", "name,host,port\n": "csv", "a\nb\n": "ansible-ini",
+		"[web]\na\n": "ansible-ini", "name,host,port\n": "csv", "name,host\nweb1,10.0.0.1\n": "csv", "\"Label\"\t\"IP\"\n": "csv",
+		"host ansible_host=1.2.3.4\n": "ansible-ini", "host\nname\n": "ansible-ini", "name,ip ssh-ed25519 AAAA\n": "known_hosts", "a\nb\n": "ansible-ini",
 	} {
 		if got := inventory.Guess("hosts", text); got != want {
 			t.Errorf("%.30q is %s, want %s", text, got, want)
