@@ -97,6 +97,7 @@ func TestInventoryRefuses(t *testing.T) {
 		{1, []string{"add", "x", "--host", "y", "-o", "Port=a"}, "nothing was changed: port: Bad port 'a'.\n"},
 		{1, []string{"edit", "bastion", "--jump", "a"}, "jump loop: bastion → a → bastion"},
 		{1, []string{"edit", "nosuch", "--port", "1"}, "nosuch: no Host line names it"},
+		{2, []string{"edit", "a", "-e", "--port", "1"}, "edit changes the block by flags or in the editor, not both"},
 		{2, []string{"edit", "a"}, "edit needs a flag that says what to change"},
 		{1, []string{"rm", "bastion"}, "bastion is the jump host of a b (" + u.config + " line 3)\n  hint: give them another way first"},
 		{1, []string{"rm", "nosuch"}, "nosuch: no Host line names it"},

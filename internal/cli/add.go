@@ -95,6 +95,8 @@ set. Without flags it asks with a form, or opens the block in $EDITOR.`,
 			return err
 		}
 		switch {
+		case editor && f.given():
+			return usageError{"edit changes the block by flags or in the editor, not both"}
 		case editor:
 			return v.failed(v.editText(cmd.Context(), args[0], f))
 		case f.given():
