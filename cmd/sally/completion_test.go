@@ -49,6 +49,11 @@ func TestCompletionWords(t *testing.T) {
 		{"-- st", ":4", "status"},
 		{"webserver1 st", ":0", "status"},
 		{"status --j", "--json", "webserver1"},
+		{"up -J bastion,g", "bastion,gate :6", "webserver1"},
+		{"add new --jump g", "gate :6", "webserver1"},
+		{"edit webserver1 -J g", "gate", "webserver1"},
+		{"import --format k", "known_hosts :4", "csv"},
+		{"export --format j", "json :4", "csv"},
 		{"completion b", "bash", "zsh"},
 	} {
 		fields := strings.Fields(test.words)

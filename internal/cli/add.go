@@ -23,7 +23,7 @@ includes with its first line from then on: plain ssh knows the host too.`,
   sally add db --host 10.0.0.7 --jump bastion -L 5432:localhost:5432 -o ServerAliveInterval=20`,
 		Args: wantsArgs(0, 1, "add takes one name"),
 	}
-	f := newEntryFlags(cmd)
+	f := v.newEntryFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		name := strings.Join(args, "")
 		if err := f.check(); err != nil {
@@ -88,7 +88,7 @@ set. Without flags it asks with a form, or opens the block in $EDITOR.`,
   sally edit web1 --editor`,
 		Args: wantsArgs(1, 1, "edit needs one host"), ValidArgsFunction: v.completeHosts,
 	}
-	f := newEntryFlags(cmd)
+	f := v.newEntryFlags(cmd)
 	cmd.Flags().BoolVarP(&editor, "editor", "e", false, "open the block in $VISUAL or $EDITOR")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := f.check(); err != nil {

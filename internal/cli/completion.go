@@ -103,6 +103,18 @@ func (a *App) completeJumps(config, word string) []string {
 	return all
 }
 
+// completeJump offers hosts behind a verb's --jump.
+func (v *verbCommand) completeJump(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
+	return v.completeJumps(v.config, word), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+// completeWords offers some words.
+func completeWords(words []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
+		return beginning(words, word), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
 // hostsLike are the names that begin with a word, with the user that it has in
 // front.
 func hostsLike(names []string, word string) []string {

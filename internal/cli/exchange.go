@@ -34,6 +34,8 @@ named: it never becomes one that is connected to directly.`,
 	}
 	cmd.Flags().StringVar(&format, "format", "", "the file's `format`: "+strings.Join(inventory.Formats, ", ")+"; else it is guessed")
 	cmd.Flags().StringArrayVar(&tags, "tag", nil, "give every host this `tag` too; may be given again")
+	_ = cmd.RegisterFlagCompletionFunc("tag", v.completeTags)
+	_ = cmd.RegisterFlagCompletionFunc("format", completeWords(inventory.Formats))
 	cmd.Flags().BoolVar(&force, "force", false, "take jump hosts that the configuration does not know")
 	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "show what would be written")
 	return cmd
@@ -140,6 +142,7 @@ that apply to them and their whole way, so that they can be used without it.`,
 	cmd.Flags().StringVar(&format, "format", "json", "`format`: "+strings.Join(inventory.ExportFormats, ", "))
 	cmd.Flags().StringArrayVar(&tags, "tag", nil, "only hosts with this `tag`; given again, hosts with all of them")
 	_ = cmd.RegisterFlagCompletionFunc("tag", v.completeTags)
+	_ = cmd.RegisterFlagCompletionFunc("format", completeWords(inventory.ExportFormats))
 	return cmd
 }
 

@@ -30,6 +30,7 @@ func (v *verbCommand) shaping(cmd *cobra.Command) *cobra.Command {
 	for _, f := range shapingFlags {
 		cmd.Flags().VarP(&sshFlag{"-" + f.letter, &v.flags}, f.name, f.letter, f.usage)
 	}
+	_ = cmd.RegisterFlagCompletionFunc("jump", v.completeJump)
 	return cmd
 }
 

@@ -106,7 +106,7 @@ type entryFlags struct {
 var entryFlagNames = []string{"host", "port", "user", "jump", "alternate", "identity", "local", "remote", "dynamic", "tag", "option"}
 
 // newEntryFlags gives a verb these flags.
-func newEntryFlags(cmd *cobra.Command) *entryFlags {
+func (v *verbCommand) newEntryFlags(cmd *cobra.Command) *entryFlags {
 	f := &entryFlags{flags: cmd.Flags()}
 	f.flags.StringVar(&f.e.HostName, "host", "", "the `address` or name to connect to")
 	f.flags.StringVarP(&f.port, "port", "p", "", "the `port`")
@@ -121,6 +121,8 @@ func newEntryFlags(cmd *cobra.Command) *entryFlags {
 	f.flags.StringArrayVarP(&f.settings, "option", "o", nil, "any `Keyword=value` of ssh_config(5); an empty value takes the keyword out")
 	f.flags.BoolVar(&f.anyJump, "force", false, "also when the configuration knows nothing of a jump host")
 	f.flags.BoolVarP(&f.dryRun, "dry-run", "n", false, "show what would change")
+	_ = cmd.RegisterFlagCompletionFunc("jump", v.completeJump)
+	_ = cmd.RegisterFlagCompletionFunc("tag", v.completeTags)
 	return f
 }
 
