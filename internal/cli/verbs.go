@@ -66,7 +66,7 @@ func (a *App) verbs(args []string) int {
 func (v *verbCommand) printJSON(value any) error {
 	e := json.NewEncoder(v.Stdout)
 	e.SetIndent("", "  ")
-	return e.Encode(value)
+	return v.failed(e.Encode(value))
 }
 
 func (v *verbCommand) root() *cobra.Command {

@@ -47,7 +47,7 @@ func (v *verbCommand) versionVerb() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			r := v.versionReport()
 			if asJSON {
-				return v.failed(v.printJSON(r))
+				return v.printJSON(r)
 			}
 			_, err := fmt.Fprintln(v.Stdout, r)
 			return v.failed(err)
