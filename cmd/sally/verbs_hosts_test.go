@@ -97,6 +97,22 @@ func TestVerbUsage(t *testing.T) {
 	}
 }
 
+// TestHelpVerb is --help by another name, and knows what is no verb.
+func TestHelpVerb(t *testing.T) {
+	t.Parallel()
+	u := newConfigured(t, "Host a\n")
+	for _, words := range [][]string{{"run"}, {"forward", "add"}} {
+		if got, want := u.must(append([]string{"help"}, words...)...), u.must(append(words, "--help")...); got != want || got == "" {
+			t.Errorf("%q: %q, want %q", words, got, want)
+		}
+	}
+	for _, words := range [][]string{{"help", "nosuch"}, {"help", "forward", "nosuch"}} {
+		if r := u.sally(words...); r.code != 2 || r.out != "" || !strings.Contains(r.err, "help knows no verb") {
+			t.Errorf("%q: %+v", words, r)
+		}
+	}
+}
+
 // TestLogsOfNobody: a host of which nothing is known, and the time after the
 // daemon.
 func TestLogsOfNobody(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -97,7 +98,35 @@ inventory.`,
 	root.AddCommand(v.add(), v.edit(), v.rm(), v.ls(), v.show(), v.importVerb(), v.export())
 	root.AddCommand(v.tui(), v.bench(), v.completionVerb())
 	root.AddCommand(v.cp(), v.run(), v.password())
+	root.SetHelpCommand(helpVerb())
 	return root
+}
+
+// helpVerb is cobra's, which takes an unknown verb for a good question.
+func helpVerb() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [VERB]", Short: "show the help of a verb",
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			if about, _, err := cmd.Root().Find(args); err == nil {
+				for _, c := range about.Commands() {
+					if c.IsAvailableCommand() {
+						names = append(names, c.Name())
+					}
+				}
+			}
+			return beginning(names, word), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usageError{fmt.Sprintf("help knows no verb %q; \"sally help\" lists them", strings.Join(args, " "))}
+			}
+			about.InitDefaultHelpFlag()
+			about.InitDefaultVersionFlag()
+			return about.Help()
+		},
+	}
 }
 
 // failed makes err the verb's answer: exit code 1, not bad usage.
