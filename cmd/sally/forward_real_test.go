@@ -42,6 +42,7 @@ func web(t testing.TB, addr string) string {
 			fmt.Fprintf(w, "%x\n", sum.Sum(nil))
 			return
 		}
+		w.Header().Set("Content-Length", fmt.Sprint(len(page))) // or ab -k gets none kept
 		w.Write(page)
 	})}
 	done := make(chan struct{})
@@ -102,16 +103,19 @@ func TestWebThroughForward(t *testing.T) {
 	at := web(t, "127.0.0.1:0")
 	from := listenEnds(t)[0]
 	u.pin("target", "-L", from.flag+":"+at)
-	for _, flags := range [][]string{{"-k"}, nil} {
+	for _, test := range []struct {
+		flags string
+		n     int
+	}{{"-c 50 -k", 500}, {"-c 50", 500}, {"-c 1", 50}} {
 		for _, way := range []struct{ name, addr string }{{"straight", at}, {"through stock ssh", stockForward(t, chain, at)}, {"through sally", from.addr}} {
-			n := fmt.Sprint(500 * loadFactor)
-			out := output(t, "ab", append(flags, "-q", "-n", n, "-c", "50", "http://"+way.addr+"/")...)
+			n := fmt.Sprint(test.n * loadFactor)
+			out := output(t, "ab", append(strings.Fields(test.flags), "-q", "-n", n, "http://"+way.addr+"/")...)
 			if !strings.Contains(out, "Complete requests:      "+n) || !strings.Contains(out, "Failed requests:        0") {
 				t.Error(out)
 			}
 			for line := range strings.Lines(out) {
 				if strings.HasPrefix(line, "Requests per second") {
-					t.Logf("%v %s: %s", flags, way.name, line)
+					t.Logf("%s %s: %s", test.flags, way.name, line)
 				}
 			}
 		}
