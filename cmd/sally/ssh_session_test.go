@@ -1,11 +1,14 @@
 package main_test
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"sallyport/internal/sshtest"
 )
@@ -217,6 +220,30 @@ func TestSSHBackground(t *testing.T) {
 		r := c.run("-f", "-N", "-o", "ExitOnForwardFailure=yes", "-L", there+":"+there, "host")
 		if r.code != 255 {
 			t.Errorf("one that cannot listen: %+v", r)
+		}
+	})
+}
+
+// TestSSHBackgroundLetsGo of the output with -f -N, as scripts rely on that
+// wait for its end: x=$(ssh -f -N …). Debug messages still go there.
+func TestSSHBackgroundLetsGo(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		c.use(oneJump(t))
+		for _, args := range [][]string{{"-f", "-N"}, {"-f", "-N", "-v", "-E", filepath.Join(t.TempDir(), "log")}} {
+			r := c.run(append(args, "jump")...)
+			if r.code != 0 || r.out+r.err != "" || r.took >= soon {
+				t.Errorf("%q: %+v", args, r)
+			}
+		}
+		said := strings.Builder{}
+		cmd := c.cmd("-f", "-N", "-v", "jump")
+		cmd.Stderr = &said
+		cmd.WaitDelay = time.Second
+		if err := cmd.Run(); !errors.Is(err, exec.ErrWaitDelay) || !strings.Contains(said.String(), "debug1: ") {
+			t.Errorf("-v: %v\n%s", err, said.String())
+		}
+		for _, p := range c.processes() {
+			syscall.Kill(p.PID, syscall.SIGTERM)
 		}
 	})
 }

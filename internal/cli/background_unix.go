@@ -53,13 +53,13 @@ func (a *App) newBackground() *background {
 // is reports whether this process has the role; none has it in the foreground.
 func (b *background) is(role string) bool { return b != nil && b.role == role }
 
-// detach tells the parent to exit and leaves its session.
-func (b *background) detach() {
+// detach tells the parent to exit and leaves its session. It lets go of
+// standard input, and of the streams that are named: whoever waits for the end
+// of our output waits for the command, not for us.
+func (b *background) detach(streams ...int) {
 	if null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0); err == nil {
-		_ = dupTo(int(null.Fd()), 0)
-		if b.role == roleMaster { // whoever waits for the end of our output waits for the command, not for us
-			_ = dupTo(int(null.Fd()), 1)
-			_ = dupTo(int(null.Fd()), 2)
+		for _, fd := range append(streams, 0) {
+			_ = dupTo(int(null.Fd()), fd)
 		}
 		null.Close()
 	}

@@ -92,9 +92,18 @@ func (c *sshCommand) passenger(ctx context.Context, client *mux.Client) (int, er
 // hold keeps the connection until it ends or the user does: ssh -N.
 func (c *sshCommand) hold(ctx context.Context, client *mux.Client) (int, error) {
 	if c.background != nil {
-		c.background.detach()
+		c.background.detach(c.unusedStreams()...)
 	}
 	return 0, client.Hold(ctx)
+}
+
+// unusedStreams are the output streams of -f that nothing is written to when
+// there is no session (ssh.c: fork_postauth).
+func (c *sshCommand) unusedStreams() []int {
+	if c.voice.debugs() {
+		return []int{1}
+	}
+	return []int{1, 2}
 }
 
 // localCommand runs LocalCommand on this side once the connection is there

@@ -280,7 +280,7 @@ func (c *sshCommand) session(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	if c.background.is(roleMaster) {
-		c.background.detach()
+		c.background.detach(1, 2)
 		return exitOK, nil // the release waits for those who ride
 	}
 	if err := c.forwards(ctx, client); err != nil {

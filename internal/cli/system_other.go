@@ -28,7 +28,7 @@ func (a *App) newBackground() *background              { return nil }
 func (a *App) runInBackground(string) (int, error)     { return 0, errNoBackground }
 func (a *App) runWatched(context.Context) (int, error) { return 0, errNoBackground }
 func (b *background) is(string) bool                   { return false }
-func (b *background) detach()                          {}
+func (b *background) detach(...int)                    {}
 func (b *background) follow()                          {}
 func detached() *syscall.SysProcAttr                   { return nil }
 func closeOnExec()                                     {}

@@ -103,6 +103,13 @@ func (v *voice) louder(up bool) string {
 	return logLevels[v.level]
 }
 
+// debugs reports whether debug messages go to standard error.
+func (v *voice) debugs() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.level >= levelDebug1 && v.write == nil && v.to == v.stderr
+}
+
 // say prints one message of a level.
 func (v *voice) say(level int, text string) {
 	v.mu.Lock()
