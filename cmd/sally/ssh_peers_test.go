@@ -167,11 +167,13 @@ func TestSSHKeyExchanges(t *testing.T) {
 	both(t, func(t *testing.T, c *client) {
 		chain := oneJump(t)
 		c.use(chain)
-		for _, name := range []string{"diffie-hellman-group1-sha1", "diffie-hellman-group14-sha1", "diffie-hellman-group-exchange-sha256", "diffie-hellman-group16-sha512", "ecdh-sha2-nistp521", "curve25519-sha256"} {
+		for _, name := range []string{"diffie-hellman-group1-sha1", "diffie-hellman-group14-sha1", "diffie-hellman-group-exchange-sha256", "diffie-hellman-group16-sha512", "ecdh-sha2-nistp521", "curve25519-sha256", "curve25519-sha256@libssh.org"} {
 			chain.Host("jump").SetExtra("KexAlgorithms " + name)
-			r := c.run("-v", "-o", "KexAlgorithms=+"+name, "jump", "echo in")
-			if r.code != 0 || r.out != "in\n" || !strings.Contains(r.err, "kex: algorithm: "+name) {
-				t.Errorf("%s: exit code %d, stdout %q, not in %q", name, r.code, r.out, lastLines(r.err, "kex"))
+			for _, list := range []string{name, "+" + name} {
+				r := c.run("-v", "-o", "KexAlgorithms="+list, "jump", "echo in")
+				if r.code != 0 || r.out != "in\n" || !strings.Contains(r.err, "kex: algorithm: "+name) {
+					t.Errorf("%s: exit code %d, stdout %q, not in %q", list, r.code, r.out, lastLines(r.err, "kex"))
+				}
 			}
 		}
 		chain.Host("jump").SetExtra("KexAlgorithms diffie-hellman-group1-sha1")

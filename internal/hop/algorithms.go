@@ -22,11 +22,15 @@ func Supported() Algorithms {
 	return Algorithms{
 		Ciphers:        append(good.Ciphers, old.Ciphers...),
 		MACs:           append(good.MACs, old.MACs...),
-		KeyExchanges:   append(good.KeyExchanges, old.KeyExchanges...),
+		KeyExchanges:   slices.Concat(good.KeyExchanges, []string{curve25519LibSSH}, old.KeyExchanges),
 		HostKeys:       slices.DeleteFunc(append(good.HostKeys, old.HostKeys...), needsTouch),
 		PublicKeyAuths: append(good.PublicKeyAuths, old.PublicKeyAuths...),
 	}
 }
+
+// curve25519LibSSH is what curve25519-sha256 was called before it was a standard
+// (RFC 8731 §3). The library knows it, but lists the other name only.
+const curve25519LibSSH = "curve25519-sha256@libssh.org"
 
 // needsTouch tells algorithms of security keys. The library demands a sign of
 // the user's presence from their signatures, which a server has nobody to
