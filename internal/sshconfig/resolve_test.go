@@ -303,6 +303,21 @@ func TestPrintOnly(t *testing.T) {
 	}
 }
 
+// TestNoAlgorithmLeft is an error, and never the default list.
+func TestNoAlgorithmLeft(t *testing.T) {
+	for _, name := range []string{
+		"Ciphers", "MACs", "KexAlgorithms", "HostKeyAlgorithms", "PubkeyAcceptedAlgorithms", "CASignatureAlgorithms",
+	} {
+		want := name + " -*: no algorithm is left"
+		if _, err := resolveText(t, name+" -*\n", Query{Host: "h"}); err == nil || !strings.EqualFold(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+		if _, err := resolveText(t, name+" -*\n", Query{Host: "h", PrintOnly: true}); err != nil {
+			t.Errorf("-G: %v", err)
+		}
+	}
+}
+
 func TestDumpOfLaterKeywords(t *testing.T) {
 	r := mustResolve(t, "Tag t\nObscureKeystrokeTiming no\nChannelTimeout *=1h\nAlternateAddress a b\nControlMaxAge 1h\n", "h")
 	var b strings.Builder

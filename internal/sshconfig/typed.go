@@ -29,12 +29,25 @@ func (f *final) options() (*Options, error) {
 		Level: logLevels[f.num[kwLogLevel]], Verbose: noneEmpty(f.vals[kwLogVerbose].list),
 		SyslogFacility: f.str[kwSyslogFacility],
 	}
-	for _, step := range []func(*Options) error{f.proxyOptions, f.hostKeyOptions, f.authOptions, f.commandOptions} {
+	for _, step := range []func(*Options) error{f.someAlgorithms, f.proxyOptions, f.hostKeyOptions, f.authOptions, f.commandOptions} {
 		if err := step(o); err != nil && !f.query.PrintOnly {
 			return nil, err
 		}
 	}
 	return o, nil
+}
+
+// someAlgorithms refuses a list from which "-" has removed everything: to those
+// who use a list, an empty one is one that was not configured.
+func (f *final) someAlgorithms(*Options) error {
+	for _, kw := range []keyword{
+		kwCiphers, kwMACs, kwKexAlgorithms, kwHostKeyAlgorithms, kwPubkeyAcceptedAlgorithms, kwCASignatureAlgorithms,
+	} {
+		if len(f.algorithms[kw]) == 0 {
+			return fatalf("%s %s: no algorithm is left", kw.name(), f.vals[kw].s)
+		}
+	}
+	return nil
 }
 
 func (f *final) connectOptions() Connect {
