@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -244,6 +245,41 @@ func TestSSHBackgroundLetsGo(t *testing.T) {
 		}
 		for _, p := range c.processes() {
 			syscall.Kill(p.PID, syscall.SIGTERM)
+		}
+	})
+}
+
+// TestSSHIgnoredSignals end nothing: those of a program under nohup, and of a
+// job that a script started in the background.
+func TestSSHIgnoredSignals(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		c.use(oneJump(t))
+		c.before = []string{"sh", "-c", `trap "" HUP INT QUIT; exec "$@"`, "sh"}
+		l := c.start("jump", "echo here; read x; echo $x")
+		l.expect("here\n")
+		for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT} {
+			l.cmd.Process.Signal(s)
+		}
+		io.WriteString(l.in, "there\n")
+		if code := l.wait(soon); code != 0 || !strings.HasSuffix(l.out.String(), "there\n") {
+			t.Errorf("exit code %d, stdout %q, stderr %q", code, l.out, l.err)
+		}
+	})
+}
+
+// TestSSHQuit ends the command as ^C does, and says nothing.
+func TestSSHQuit(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		c.use(oneJump(t))
+		l := c.start("jump", "echo here; read x")
+		l.expect("here\n")
+		l.cmd.Process.Signal(syscall.SIGQUIT)
+		want := 255
+		if c.ours() {
+			want = 128 + int(syscall.SIGQUIT)
+		}
+		if code := l.wait(soon); code != want || l.err.String() != "" {
+			t.Errorf("exit code %d, stderr %q", code, l.err)
 		}
 	})
 }

@@ -98,7 +98,7 @@ func (e interrupted) code() int {
 func untilSignal() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, endings()...)
 	go func() {
 		select {
 		case s := <-signals:
@@ -107,6 +107,16 @@ func untilSignal() (context.Context, func()) {
 		}
 	}()
 	return ctx, func() { signal.Stop(signals); cancel(nil) }
+}
+
+// endings are the signals that end a command, without those that we are to
+// ignore: nohup's, and those of a script's background jobs (clientloop.c:
+// client_loop).
+func endings() []os.Signal {
+	if signal.Ignored(syscall.SIGINT) { // the runtime does not tell of SIGQUIT; a shell ignores both
+		signal.Ignore(syscall.SIGQUIT)
+	}
+	return slices.DeleteFunc([]os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored)
 }
 
 // signalled reports whether ctx ended by a signal.
