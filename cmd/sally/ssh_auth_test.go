@@ -180,3 +180,18 @@ func TestSSHPreferredAuthentications(t *testing.T) {
 		}
 	})
 }
+
+// TestSSHNoSuchIdentity for -i is a warning, and the other identities are
+// tried. A script's "-i" with a variable that is not set is such a one.
+func TestSSHNoSuchIdentity(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		c.use(oneJump(t))
+		for _, name := range []string{"", "/no/such", "~/.ssh/no such"} {
+			r := c.run("-i", name, "jump", "echo in")
+			want := strings.TrimPrefix(name, "~") + " not accessible: No such file or directory.\n"
+			if r.code != 0 || r.out != "in\n" || !strings.HasPrefix(r.err, "Warning: Identity file ") || !strings.HasSuffix(r.err, want) {
+				t.Errorf("%q: %+v", name, r)
+			}
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -211,29 +212,38 @@ func (c *sshCommand) resolve(ctx context.Context) error {
 	return c.tellGaps(heard, true)
 }
 
-// missingIdentity is the file of an -i that is not there, "" for any other
-// override.
-func missingIdentity(o sshconfig.Override) string {
-	if o.From != "-i" || strings.Contains(o.Value, "%") || strings.HasPrefix(o.Value, "~") {
-		return ""
+// missingIdentity tells of an -i whose file is not there. An empty one is
+// none: scripts have "-i" with a variable that may not be set.
+func missingIdentity(o sshconfig.Override) (file string, missing bool) {
+	if o.From != "-i" || strings.Contains(o.Value, "%") {
+		return "", false
 	}
-	file := strings.Trim(o.Value, "\"")
-	if _, err := os.Stat(file); err == nil {
-		return ""
+	file = strings.Trim(o.Value, "\"")
+	if rest, ok := strings.CutPrefix(file, "~/"); ok {
+		if env, err := sshconfig.DefaultEnv(); err == nil {
+			file = filepath.Join(env.Home, rest)
+		}
 	}
-	return file
+	if strings.HasPrefix(file, "~") { // somebody else's
+		return "", false
+	}
+	_, err := os.Stat(file)
+	return file, err != nil
 }
 
 // presentIdentities leaves out the files of -i that are not there, as ssh(1)
 // does.
 func presentIdentities(all []sshconfig.Override) []sshconfig.Override {
-	return slices.DeleteFunc(slices.Clone(all), func(o sshconfig.Override) bool { return missingIdentity(o) != "" })
+	return slices.DeleteFunc(slices.Clone(all), func(o sshconfig.Override) bool {
+		_, missing := missingIdentity(o)
+		return missing
+	})
 }
 
 // warnMissingIdentities tells of those.
 func (a *App) warnMissingIdentities(all []sshconfig.Override) {
 	for _, o := range all {
-		if file := missingIdentity(o); file != "" {
+		if file, missing := missingIdentity(o); missing {
 			a.voice.say(levelError, fmt.Sprintf("Warning: Identity file %s not accessible: No such file or directory.", file))
 		}
 	}

@@ -49,9 +49,9 @@ var flags = []flag{
 	{letter: 'b', arg: "bind_address", apply: assign("BindAddress")},
 	{letter: 'c', arg: "cipher_spec", apply: (*parser).ciphers},
 	{letter: 'D', arg: "[bind_address:]port", apply: (*parser).dynamicForward},
-	{letter: 'E', arg: "log_file", apply: func(p *parser, v string) error { p.inv.LogFile = v; return nil }},
+	{letter: 'E', arg: "log_file", apply: (*parser).logFile},
 	{letter: 'e', arg: "escape_char", apply: (*parser).escape},
-	{letter: 'F', arg: "config_file", apply: func(p *parser, v string) error { p.inv.ConfigFile = v; return nil }},
+	{letter: 'F', arg: "config_file", apply: (*parser).configFile},
 	{letter: 'I', arg: "pkcs11", apply: assign("PKCS11Provider")},
 	{letter: 'i', arg: "identity_file", apply: offer("IdentityFile")},
 	{letter: 'J', arg: "destination", apply: (*parser).jump},
@@ -250,6 +250,24 @@ func (p *parser) controlPath(v string) error {
 		v = "none"
 	}
 	p.set.force("ControlPath", v, p.flag)
+	return nil
+}
+
+// logFile is -E. An empty name is that of no file, and not "none given".
+func (p *parser) logFile(v string) error {
+	if v == "" {
+		return fail("Couldn't open logfile : No such file or directory")
+	}
+	p.inv.LogFile = v
+	return nil
+}
+
+// configFile is -F; as with logFile, nothing else is read in its place.
+func (p *parser) configFile(v string) error {
+	if v == "" {
+		return fail("Can't open user config file : No such file or directory")
+	}
+	p.inv.ConfigFile = v
 	return nil
 }
 

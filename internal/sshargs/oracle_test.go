@@ -399,6 +399,7 @@ func asOptions(inv *Invocation) []string {
 // refused lists command lines that ssh and Parse refuse with the same words.
 // A "!" marks those that only Parse's text differs for.
 const refused = `
+-F @@ h
 -z h
 -p
 h -p

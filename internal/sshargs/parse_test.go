@@ -118,6 +118,13 @@ func TestOverrides(t *testing.T) {
 	}
 }
 
+// TestEmptyLogFile is refused; ssh does so with status 1.
+func TestEmptyLogFile(t *testing.T) {
+	if _, err := Parse([]string{"-E", "", "h"}); err == nil {
+		t.Error("taken as if it was not given")
+	}
+}
+
 func TestErrorClasses(t *testing.T) {
 	for line, class := range map[string]error{
 		"-- -h":      ErrHost,
