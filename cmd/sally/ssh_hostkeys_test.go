@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -101,6 +102,29 @@ func TestSSHChangedHost(t *testing.T) {
 		if n := chain.Host("jump").AcceptedLogins(); n != 0 || readFile(t, chain.KnownHostsFile()) != before {
 			t.Errorf("%d logins, known_hosts: %s", n, readFile(t, chain.KnownHostsFile()))
 		}
+	})
+}
+
+// TestSSHKnownKeyGoesFirst of those that the server has, if HostKeyAlgorithms
+// only adds to the default list or removes from it.
+func TestSSHKnownKeyGoesFirst(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		chain := oneJump(t)
+		dir := t.TempDir()
+		key := filepath.Join(dir, "rsa")
+		if out, err := exec.Command(sshtest.Path(t, "ssh-keygen"), "-q", "-t", "rsa", "-N", "", "-f", key).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		chain.Host("jump").SetExtra("HostKey " + key)
+		known := filepath.Join(dir, "known_hosts")
+		writeFile(t, known, "* "+readFile(t, key+".pub"))
+		c.use(chain, "UserKnownHostsFile "+known)
+		for _, list := range []string{"+ssh-rsa", "-ssh-dss"} {
+			if out := c.must("-o", "HostKeyAlgorithms="+list, "jump", "echo in"); out != "in\n" {
+				t.Errorf("%s: %q", list, out)
+			}
+		}
+		c.fails(unverified, "-o", "HostKeyAlgorithms=^ssh-ed25519", "jump", "true")
 	})
 }
 

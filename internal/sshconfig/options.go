@@ -104,8 +104,9 @@ type Transport struct {
 	MACs              []string
 	KexAlgorithms     []string
 	HostKeyAlgorithms []string
-	// HostKeyAlgorithmsSet is false when the list is the default one, whose
-	// order may then follow what is known of the host.
+	// HostKeyAlgorithmsSet is false when the list is the default one, also
+	// with names added (+) or removed (-): its order may then follow what is
+	// known of the host. sshconnect2.c: ssh_kex2.
 	HostKeyAlgorithmsSet bool
 	Compression          bool
 	// RekeyBytes is the volume after which new keys are made, 0 for the

@@ -177,6 +177,11 @@ func TestDefaultsAreTyped(t *testing.T) {
 	if r.Transport.HostKeyAlgorithmsSet || len(r.Transport.HostKeyAlgorithms) == 0 {
 		t.Errorf("host key algorithms: %+v", r.Transport)
 	}
+	for list, want := range map[string]bool{"+ssh-rsa": false, "-ssh-*": false, "^ssh-ed25519": true, "ssh-ed25519": true} {
+		if set := mustResolve(t, "HostKeyAlgorithms "+list+"\n", "h").Transport.HostKeyAlgorithmsSet; set != want {
+			t.Errorf("%s: %v", list, set)
+		}
+	}
 	if r.Connect.AlternatePolicy != "race" || r.Control.Master != "no" || r.Control.PersistSet {
 		t.Errorf("%+v %+v", r.Connect, r.Control)
 	}

@@ -90,7 +90,7 @@ func (f *final) transportOptions() Transport {
 		CiphersSet:           f.vals[kwCiphers].set,
 		KexAlgorithms:        f.algorithms[kwKexAlgorithms],
 		HostKeyAlgorithms:    f.algorithms[kwHostKeyAlgorithms],
-		HostKeyAlgorithmsSet: f.vals[kwHostKeyAlgorithms].set,
+		HostKeyAlgorithmsSet: f.vals[kwHostKeyAlgorithms].isWholeList(),
 		Compression:          f.on(kwCompression),
 		RekeyBytes:           uint64(max(rekey.n, 0)),
 		RekeyInterval:        time.Duration(rekey.n2) * time.Second,

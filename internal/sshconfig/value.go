@@ -1,5 +1,7 @@
 package sshconfig
 
+import "strings"
+
 // Origin is where a value came from.
 type Origin struct {
 	// File and Line are the place in a file; Line is 0 for an override.
@@ -45,6 +47,12 @@ func (v *value) add(s string, from Origin) {
 	v.set = true
 	v.list = append(v.list, s)
 	v.from = append(v.from, from)
+}
+
+// isWholeList tells a list of algorithms that takes the place of the default
+// one, or orders it anew, from one that adds to it or removes from it.
+func (v *value) isWholeList() bool {
+	return v.set && !strings.HasPrefix(v.s, "+") && !strings.HasPrefix(v.s, "-")
 }
 
 // orNumber is the number, or def when none was set.
