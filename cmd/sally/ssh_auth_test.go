@@ -141,6 +141,7 @@ func TestSSHPasswordPromptsAndBatchMode(t *testing.T) {
 			asked   int
 		}{
 			{nil, 3},
+			{[]string{"-o", "NumberOfPasswordPrompts=0"}, 0},
 			{[]string{"-o", "NumberOfPasswordPrompts=1"}, 1},
 			{[]string{"-o", "NumberOfPasswordPrompts=2"}, 2},
 			{[]string{"-o", "BatchMode=yes"}, 0},
@@ -156,6 +157,20 @@ func TestSSHPasswordPromptsAndBatchMode(t *testing.T) {
 		}
 		if n := chain.Host("host").AcceptedLogins(); n != 0 {
 			t.Errorf("%d logins", n)
+		}
+	})
+}
+
+// TestSSHNoPassphrasePrompts asks for no passphrase with
+// NumberOfPasswordPrompts 0 either.
+func TestSSHNoPassphrasePrompts(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		c.use(sshtest.NewChain(t, sshtest.HostConfig{Name: "host", Auth: sshtest.EncryptedKey}))
+		program, log := askpassProgram(t, "wrong")
+		c.env = []string{"SSH_ASKPASS=" + program, "SSH_ASKPASS_REQUIRE=force"}
+		c.fails([]string{"Permission denied", "no passphrase given"}, "-o", "NumberOfPasswordPrompts=0", "host", "true")
+		if n := asked(log); n != 0 {
+			t.Errorf("asked %d times", n)
 		}
 	})
 }

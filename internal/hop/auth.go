@@ -46,7 +46,7 @@ type authenticator struct {
 }
 
 func newAuthenticator(ctx context.Context, h route.Hop, ask Asker, log *slog.Logger, open func() ([]*identity.Identity, error)) *authenticator {
-	tries := max(h.Options.Auth.NumberOfPasswordPrompts, 1)
+	tries := h.Options.Auth.NumberOfPasswordPrompts
 	return &authenticator{ctx: ctx, hop: h, ask: ask, log: log, identities: open, passwords: tries, rounds: tries}
 }
 
@@ -260,7 +260,7 @@ func (a *authenticator) insist() ssh.AuthMethod {
 }
 
 func (a *authenticator) password() ssh.AuthMethod {
-	first := a.passwords == max(a.hop.Options.Auth.NumberOfPasswordPrompts, 1)
+	first := a.passwords == a.hop.Options.Auth.NumberOfPasswordPrompts
 	a.passwords--
 	return ssh.PasswordCallback(func() (string, error) {
 		intro := ""

@@ -289,6 +289,10 @@ func (h *handshake) explain(stage Stage, err error) error {
 // identityConfig translates the options for package identity.
 func identityConfig(h route.Hop) identity.Config {
 	o := h.Options.Auth
+	passphrases := o.NumberOfPasswordPrompts
+	if passphrases == 0 {
+		passphrases = -1 // "NumberOfPasswordPrompts 0": ask for nothing
+	}
 	return identity.Config{
 		Files: o.IdentityFiles, FilesSet: o.IdentityFilesSet,
 		CertificateFiles: o.CertificateFiles, IdentitiesOnly: o.IdentitiesOnly,
@@ -298,7 +302,7 @@ func identityConfig(h route.Hop) identity.Config {
 		SecurityKeyProvider: o.SecurityKeyProvider,
 		AddKeysToAgent:      o.AddKeysToAgent,
 		AddKeysLifetime:     o.AddKeysLifetime,
-		PassphraseTries:     o.NumberOfPasswordPrompts,
+		PassphraseTries:     passphrases,
 	}
 }
 

@@ -39,7 +39,8 @@ type Config struct {
 	// AddKeysLifetime bounds the key's life in the agent, 0 for no bound.
 	AddKeysToAgent  string
 	AddKeysLifetime time.Duration
-	// PassphraseTries is how often a passphrase is asked for, 0 for 3.
+	// PassphraseTries is how often a passphrase is asked for, 0 for 3; never
+	// if it is negative.
 	PassphraseTries int
 	// Bind, when set, binds the agent connection to a session before its keys
 	// are listed, for keys that are restricted to destinations.

@@ -106,10 +106,10 @@ func (s *Set) decrypt(path string, data []byte) (*privateKey, error) {
 	if tries == 0 {
 		tries = 3
 	}
+	if errors.Is(err, ErrWrongPassphrase) && (s.ask == nil || tries < 0) {
+		return nil, ErrNoPassphrase
+	}
 	for attempt := 1; errors.Is(err, ErrWrongPassphrase) && attempt <= tries; attempt++ {
-		if s.ask == nil {
-			return nil, ErrNoPassphrase
-		}
 		pass, askErr := s.ask.Passphrase(s.life, path, attempt)
 		if askErr != nil {
 			return nil, askErr
