@@ -283,3 +283,27 @@ func TestSSHQuit(t *testing.T) {
 		}
 	})
 }
+
+// TestSSHNoTerminal has a server that gives none: a shell goes on without, and
+// a command that one was asked for ends.
+func TestSSHNoTerminal(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		chain := oneJump(t)
+		chain.Host("jump").SetExtra("PermitTTY no")
+		c.use(chain)
+		for _, args := range [][]string{{"-tt", "jump", "echo in"}, {"-o", "RequestTTY=force", "jump", "echo in"}} {
+			c.fails([]string{"PTY allocation request failed", "pty-req request refused"}, args...)
+		}
+		con := c.tty("-t", "jump", "echo in")
+		if code := con.Wait(soon); code != 255 {
+			t.Errorf("-t: exit code %d\n%s", code, con.Transcript())
+		}
+		con = c.tty("jump")
+		con.Expect("request ", soon)    // is refused, or has failed
+		con.Send("echo i''n; exit 3\n") // the terminal may still be in raw mode
+		con.Expect("in", soon)
+		if code := con.Wait(soon); code != 3 {
+			t.Errorf("a shell: exit code %d\n%s", code, con.Transcript())
+		}
+	})
+}

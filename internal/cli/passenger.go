@@ -74,7 +74,10 @@ func (c *sshCommand) passenger(ctx context.Context, client *mux.Client) (int, er
 		defer c.watchWindow(int(pid))()
 		restore = raw.leave
 	}
-	exit, err := s.Wait(ctx, restore)
+	exit, err := c.awaitExit(ctx, s, restore)
+	if errors.Is(err, errNoTerminal) {
+		return exitSSH, nil // whoever asked for it was told why
+	}
 	if tty && c.face == faceSSH && ctx.Err() == nil && !c.left.Load() {
 		restore()
 		c.voice.say(levelInfo, "Connection to "+c.options.HostName+" closed.")
@@ -87,6 +90,27 @@ func (c *sshCommand) passenger(ctx context.Context, client *mux.Client) (int, er
 		return exitSSH, nil
 	}
 	return int(exit.Status), nil
+}
+
+// errNoTerminal says that the server refused the terminal that was asked for.
+var errNoTerminal = errors.New("the server gives no terminal")
+
+// awaitExit waits for the session's end. If the server has no terminal for it,
+// ours is restored, and the session goes on unless a terminal was asked for
+// (-t, RequestTTY): then it ends (clientloop.c: client_status_confirm).
+func (c *sshCommand) awaitExit(ctx context.Context, s *mux.ClientSession, restore func()) (mux.Exit, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	exit, err := s.Wait(ctx, func() {
+		restore()
+		if asked := c.options.Session.RequestTTY; asked == "yes" || asked == "force" {
+			cancel(errNoTerminal)
+		}
+	})
+	if cause := context.Cause(ctx); errors.Is(cause, errNoTerminal) {
+		return exit, cause
+	}
+	return exit, err
 }
 
 // hold keeps the connection until it ends or the user does: ssh -N.
