@@ -343,3 +343,21 @@ func TestInfo(t *testing.T) {
 	l.wait(soon)
 	wantOneLogin(t, c, "target")
 }
+
+// TestControlPathNowhere cannot be listened on: whoever wants to share a
+// connection is told that it would not be.
+func TestControlPathNowhere(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		c.use(oneJump(t))
+		path := filepath.Join(t.TempDir(), "missing", "socket")
+		for _, options := range [][]string{{"-M"}, {"-o", "ControlMaster=auto"}, {"-o", "ControlMaster=auto", "-o", "ControlPersist=1m"}} {
+			r := c.fails([]string{"no such file or directory", "No such file or directory"}, append(options, "-S", path, "jump", "true")...)
+			if !strings.Contains(r.err, path) {
+				t.Errorf("%q: which? %s", options, r.err)
+			}
+		}
+		if out := c.must("-S", path, "jump", "echo in"); out != "in\n" {
+			t.Errorf("without ControlMaster: %q", out)
+		}
+	})
+}

@@ -76,7 +76,7 @@ func (s *Server) track(rt route.Route, conn pool.Conn) {
 	}
 	conn.HandleChannels(agentChannel, l.serveAgent)
 	conn.HandleChannels(x11Channel, l.serveX11)
-	l.offerControl(rt)
+	_ = l.offerControl(rt) // who attaches or brings it up hears why not
 	s.mu.Lock()
 	s.lives[conn] = l
 	s.mu.Unlock()
@@ -121,19 +121,20 @@ func (l *live) stopListening() error {
 // offerControl puts a control socket where rt, the route to this connection,
 // says that ssh looks for one (ControlPath). Somebody else's there is left
 // alone, and the log tells.
-func (l *live) offerControl(rt route.Route) {
+func (l *live) offerControl(rt route.Route) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	path := rt.Target().Options.Control.Path
 	if path == "" || l.closed || slices.ContainsFunc(l.controls, func(c *control) bool { return c.at(path) }) {
-		return
+		return nil
 	}
 	c, err := l.server.keepControl(rt)
 	if err != nil {
 		l.server.log.Warn("no control socket", "hop", rt.Target().Name, "err", err)
-		return
+		return err
 	}
 	l.controls = append(l.controls, c)
+	return nil
 }
 
 func (l *live) close() {

@@ -77,8 +77,9 @@ func (c client) Up(ctx context.Context, r *api.Request, ask *api.Asker) (*api.Re
 	if r.Pin {
 		c.keep(rt, hop.Origin{Env: r.Env, Dir: r.Dir})
 	}
+	control, _ := c.offerControl(lease, rt)
 	return &api.Result{
-		Key: string(lease.Key()), Fresh: lease.Since().After(before), Control: c.offerControl(lease, rt),
+		Key: string(lease.Key()), Fresh: lease.Since().After(before), Control: control,
 	}, nil
 }
 
@@ -124,26 +125,38 @@ func (c client) Attach(ctx context.Context, r *api.Request, ask *api.Asker) (api
 		return nil, apiError(err)
 	}
 	tellReuse(lease, before, asker{ask, r})
-	c.offerControl(lease, rt)
+	if _, err := c.offerControl(lease, rt); c.config.Private && !passable(err) {
+		lease.Release()
+		return nil, apiError(err)
+	}
 	return &attachment{master: &master{
 		server: c.Server, route: rt, peer: c.peer, origin: known(hop.Origin{Env: r.Env, Dir: r.Dir}),
 		lease: lease, holds: r.What == "hold", hangup: r.Hangup, detached: r.Detach,
 	}}, nil
 }
 
+// passable reports whether a command whose connection is its own can do without
+// the control socket for which err is the reason: another master has it. As
+// with ssh, where none can be made that ends the command.
+func passable(err error) bool {
+	var taken *mux.InUseError
+	return err == nil || errors.As(err, &taken)
+}
+
 // offerControl sees to the control socket that a route asks for, and returns
 // its path when it serves this very route.
-func (s *Server) offerControl(lease *pool.Lease, rt route.Route) string {
+func (s *Server) offerControl(lease *pool.Lease, rt route.Route) (string, error) {
+	var err error
 	if l := s.liveOf(lease.Conn()); l != nil {
-		l.offerControl(rt)
+		err = l.offerControl(rt)
 	}
 	path := rt.Target().Options.Control.Path
 	s.controls.mu.Lock()
 	defer s.controls.mu.Unlock()
 	if c := s.controls.byPath[path]; c == nil || c.key != lease.Key() {
-		return ""
+		return "", err
 	}
-	return path
+	return path, nil
 }
 
 type attachment struct{ master *master }
