@@ -307,3 +307,16 @@ func TestSSHNoTerminal(t *testing.T) {
 		}
 	})
 }
+
+// TestSSHBackgroundJob of a shell runs until somebody types: its first attempt
+// to read from the terminal would stop it.
+func TestSSHBackgroundJob(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		c.use(oneJump(t))
+		c.before = []string{"sh", "-c", `set -m; "$@" & wait $!; echo status $?`, "sh"}
+		con := c.tty("jump", "sleep 0.2; echo in")
+		con.Expect("in\r\n", soon)
+		con.Expect("status 0", soon)
+		con.Wait(soon)
+	})
+}

@@ -1,6 +1,7 @@
 package stdio
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -102,11 +103,35 @@ func (d *owned) transfer(p []byte) (int, error) {
 	if d.write {
 		return d.f.Write(p)
 	}
-	n, err := d.f.Read(p)
-	if d.terminal && errors.Is(err, unix.EIO) {
+	if !d.terminal {
+		return d.f.Read(p)
+	}
+	n, err := d.readTyped(p)
+	if errors.Is(err, unix.EIO) {
 		return n, nil // the terminal has hung up
 	}
 	return n, err
+}
+
+// readTyped reads what was typed, and does not try before: a job in the
+// background is stopped by the attempt (SIGTTIN), and should run until somebody
+// types, as it does with ssh.
+func (d *owned) readTyped(p []byte) (n int, err error) {
+	raw, err := d.f.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	failed := raw.Read(func(fd uintptr) bool {
+		ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		if count, _ := unix.Poll(ready, 0); count == 0 {
+			return false
+		}
+		for n, err = unix.Read(int(fd), p); errors.Is(err, unix.EINTR); {
+			n, err = unix.Read(int(fd), p)
+		}
+		return !errors.Is(err, unix.EAGAIN)
+	})
+	return max(n, 0), cmp.Or(failed, err)
 }
 
 func (d *owned) cancel() bool { d.f.SetDeadline(time.Unix(1, 0)); return true }
