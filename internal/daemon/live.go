@@ -98,8 +98,17 @@ func (s *Server) liveOf(conn pool.Conn) *live {
 }
 
 // stopListening takes the control socket away; the master goes with its last
-// session, and those who do nothing but hold it let go.
+// session or connection, and what does nothing but hold it lets go: clients, and
+// the forwards that belong to no client.
 func (l *live) stopListening() error {
+	if err := l.stopControls(); err != nil {
+		return err
+	}
+	l.end(l.remove(func(_ mux.Forward, f *openForward) bool { return f.lease != nil }))
+	return nil
+}
+
+func (l *live) stopControls() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.controls) == 0 {
@@ -214,30 +223,39 @@ func (s *Server) forwardOptions(rt route.Route) forward.Options {
 
 // cancel ends a forward: new connections are refused, running ones go on.
 func (l *live) cancel(f mux.Forward) error {
-	l.mu.Lock()
-	opened := l.forwards[f]
-	delete(l.forwards, f)
-	l.mu.Unlock()
-	if opened == nil {
+	cancelled := l.remove(func(spec mux.Forward, _ *openForward) bool { return spec == f })
+	if len(cancelled) == 0 {
 		return mux.ErrNotForwarded
 	}
-	opened.listener.StopListening()
-	l.server.serving.Go(func() { opened.drain(l.server.ctx) })
+	l.end(cancelled)
 	return nil
+}
+
+// end refuses new connections of forwards; they end with the running ones.
+func (l *live) end(forwards []*openForward) {
+	for _, f := range forwards {
+		f.listener.StopListening()
+		l.server.serving.Go(func() { f.drain(l.server.ctx) })
+	}
+}
+
+// remove takes forwards out of the table.
+func (l *live) remove(which func(mux.Forward, *openForward) bool) []*openForward {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var removed []*openForward
+	for spec, f := range l.forwards {
+		if which(spec, f) {
+			removed = append(removed, f)
+			delete(l.forwards, spec)
+		}
+	}
+	return removed
 }
 
 // closeOwned ends the forwards that a client asked for, when it has gone.
 func (l *live) closeOwned(m *master) {
-	var owned []*openForward
-	l.mu.Lock()
-	for spec, f := range l.forwards {
-		if f.owner == m {
-			owned = append(owned, f)
-			delete(l.forwards, spec)
-		}
-	}
-	l.mu.Unlock()
-	for _, f := range owned {
+	for _, f := range l.remove(func(_ mux.Forward, f *openForward) bool { return f.owner == m }) {
 		f.close()
 	}
 }
