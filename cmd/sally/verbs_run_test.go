@@ -164,6 +164,24 @@ func TestRunOutput(t *testing.T) {
 	}
 }
 
+// TestRunOfBadConfig tells a line that ssh does not read once, and not for each
+// host, however the hosts are chosen.
+func TestRunOfBadConfig(t *testing.T) {
+	t.Parallel()
+	u := newConfigured(t, "Host a b\n  HostName 127.0.0.1\n  Tags some\n  Nonsense yes\nHost c\n  HostName 127.0.0.1\n")
+	want := "sally: " + u.config + ": line 4: Bad configuration option: nonsense\n" + u.config + ": terminating, 1 bad configuration options\n"
+	for _, words := range [][]string{{"*"}, {"a", "root@127.0.0.2"}, {"--tag", "some"}, {"--json", "*"}, {"--dry-run", "*"}} {
+		if r := u.sally(append(append([]string{"run"}, words...), "--", "true")...); r.code != 1 || r.out != "" || r.err != want {
+			t.Errorf("%q: %+v", words, r)
+		}
+	}
+	u = newConfigured(t, "Host a b\n  HostName 127.0.0.1\n")
+	if r := u.sally("run", "-o", "Nonsense=yes", "a", "b", "--", "true"); r.code != 1 || r.out != "" ||
+		r.err != "sally: command-line: line 0: Bad configuration option: nonsense\n" {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestRunEnds bounds the time of hosts, stops after a failure, and ends the
 // remote commands with itself.
 func TestRunEnds(t *testing.T) {

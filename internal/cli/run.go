@@ -14,6 +14,7 @@ import (
 
 	"sallyport/internal/api"
 	"sallyport/internal/fanout"
+	"sallyport/internal/inventory"
 	"sallyport/internal/mux"
 	"sallyport/internal/route"
 	"sallyport/internal/sshconfig"
@@ -78,12 +79,19 @@ The exit code is 0 if the command's was 0 everywhere, else 1.`,
 // runEverywhere is the verb run.
 func (v *verbCommand) runEverywhere(ctx context.Context, words []string, command string, f runFlags) error {
 	v.voice.setLevel(levelInfo + v.verboseLevel())
-	hosts, err := v.runHosts(ctx, words, f)
+	inv, err := v.loadInventory()
+	if err != nil {
+		return err
+	}
+	hosts, err := v.runHosts(ctx, inv, words, f)
 	if err != nil {
 		return err
 	}
 	files, err := v.loadConfig(v.config)
 	if err != nil {
+		return err
+	}
+	if err := v.misread(ctx, inv.Files(), hosts, command); err != nil {
 		return err
 	}
 	r := &runner{verbCommand: v, flags: f, command: command, hosts: hosts, files: files}
@@ -107,7 +115,7 @@ func (v *verbCommand) runEverywhere(ctx context.Context, words []string, command
 }
 
 // runHosts is which hosts are meant.
-func (v *verbCommand) runHosts(ctx context.Context, words []string, f runFlags) ([]string, error) {
+func (v *verbCommand) runHosts(ctx context.Context, inv *inventory.Inventory, words []string, f runFlags) ([]string, error) {
 	for _, name := range f.files {
 		listed, err := v.readHosts(ctx, name)
 		if err != nil {
@@ -115,16 +123,16 @@ func (v *verbCommand) runHosts(ctx context.Context, words []string, f runFlags) 
 		}
 		words = append(words[:len(words):len(words)], listed...)
 	}
-	inv, err := v.loadInventory()
-	if err != nil {
-		return nil, err
-	}
 	var names []string
 	for _, h := range inv.Names() {
 		names = append(names, h.Name)
 	}
 	if len(f.tags) > 0 {
 		for _, h := range inv.Hosts(ctx) {
+			var bad *sshconfig.BadLines
+			if errors.As(h.Err, &bad) { // nobody knows its tags
+				return nil, bad
+			}
 			if hasTags(h, f.tags) {
 				words = append(words, h.Name)
 			}
@@ -140,6 +148,26 @@ func (v *verbCommand) runHosts(ctx context.Context, words []string, f runFlags) 
 		return nil, usageError{"run needs hosts: names, patterns, --tag or --hosts"}
 	}
 	return hosts, nil
+}
+
+// misread is what is wrong with a line of the configuration when it is the
+// same for every host, and so to be told once; else nil. files run no commands
+// and look nothing up.
+func (v *verbCommand) misread(ctx context.Context, files *sshconfig.Files, hosts []string, command string) error {
+	var same error
+	for _, h := range hosts {
+		inv, err := v.destination(h)
+		if err != nil {
+			return nil
+		}
+		_, err = files.Resolve(ctx, sshconfig.Query{Host: inv.Host, Overrides: presentIdentities(inv.Overrides), Command: command})
+		var line *sshconfig.Error
+		if !errors.As(err, &line) || line.File == "" || same != nil && err.Error() != same.Error() {
+			return nil
+		}
+		same = err
+	}
+	return same
 }
 
 func (v *verbCommand) readHosts(ctx context.Context, name string) (hosts []string, err error) {
