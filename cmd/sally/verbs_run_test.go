@@ -182,6 +182,20 @@ func TestRunOfBadConfig(t *testing.T) {
 	}
 }
 
+// TestRunPlannedJSON prints an object for each host that --dry-run names.
+func TestRunPlannedJSON(t *testing.T) {
+	t.Parallel()
+	u := newConfigured(t, "Host gate web\n  HostName 127.0.0.1\nHost web\n  ProxyJump gate\nHost loop\n  ProxyJump loop2\nHost loop2\n  ProxyJump loop\n")
+	if r := u.sally("run", "--dry-run", "--json", "gate", "web", "--", "true"); r.code != 0 || r.err != "" ||
+		r.out != `{"event":"host","host":"gate","ok":true,"route":["gate"]}`+"\n"+`{"event":"host","host":"web","ok":true,"route":["gate","web"]}`+"\n" {
+		t.Errorf("%+v", r)
+	}
+	r := u.sally("run", "--dry-run", "--json", "loop", "--", "true")
+	if r.code != 1 || r.out != `{"error":"jump loop: loop → loop2 → loop","event":"host","host":"loop","ok":false}`+"\n" || r.err != "sally: 1 host cannot be reached as configured\n" {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestRunEnds bounds the time of hosts, stops after a failure, and ends the
 // remote commands with itself.
 func TestRunEnds(t *testing.T) {

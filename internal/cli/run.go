@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -228,16 +229,48 @@ func (r *runner) dryRun(ctx context.Context) error {
 		rt, err := r.route(ctx, h)
 		if err != nil {
 			bad++
-			fmt.Fprintf(r.Stdout, "%s: %v\n", h, err)
-			continue
 		}
-		fmt.Fprintf(r.Stdout, "%s (%s)\n", h, rt)
+		if err := r.printPlanned(h, rt, err); err != nil {
+			return fmt.Errorf("print output: %w", err)
+		}
 	}
-	fmt.Fprintf(r.Stdout, "would run on %s: %s\n", plural(len(r.hosts)-bad, "host"), r.command)
+	if !r.flags.json {
+		fmt.Fprintf(r.Stdout, "would run on %s: %s\n", plural(len(r.hosts)-bad, "host"), r.command)
+	}
 	if bad > 0 {
 		return fmt.Errorf("%s cannot be reached as configured", plural(bad, "host"))
 	}
 	return nil
+}
+
+// printPlanned prints the way to a host, or why there is none.
+func (r *runner) printPlanned(host string, rt route.Route, problem error) error {
+	var b strings.Builder
+	switch {
+	case r.flags.json:
+		m := map[string]any{"event": "host", "host": host, "ok": problem == nil}
+		if problem == nil {
+			m["route"] = hopNames(rt)
+		} else {
+			m["error"] = strings.ToValidUTF8(problem.Error(), string(utf8.RuneError))
+		}
+		printLine(&b, m)
+	case problem != nil:
+		fmt.Fprintf(&b, "%s: %v\n", host, problem)
+	default:
+		fmt.Fprintf(&b, "%s (%s)\n", host, rt)
+	}
+	_, err := r.Stdout.WriteString(b.String())
+	return err
+}
+
+// hopNames are a route's, in order.
+func hopNames(rt route.Route) []string {
+	names := make([]string, len(rt.Hops))
+	for i, h := range rt.Hops {
+		names[i] = h.Name
+	}
+	return names
 }
 
 // keepStdin puts standard input where each host can read all of it.
