@@ -196,6 +196,25 @@ func TestRunPlannedJSON(t *testing.T) {
 	}
 }
 
+// TestRunMisused refuses numbers that make no sense, and patterns and tags that
+// no host has, in one line and before anything is done.
+func TestRunMisused(t *testing.T) {
+	t.Parallel()
+	u := newConfigured(t, "Host a b\n  HostName 127.0.0.1\n  Tags some\n")
+	for _, words := range [][]string{
+		{"-P", "0", "a"}, {"-P", "-3", "a"}, {"--timeout", "-1s", "a"}, {"--total-timeout", "-1ns", "a"}, {"-p", "0", "a", "b"}, {"-p", "x", "a", "b"},
+		{"none*"}, {"a", "none*"}, {"--tag", "none"}, {"--tag", "none", "a"}, {"--tag", "some", "--tag", "none"}, {"--tag", "some", "!?"},
+	} {
+		r := u.sally(append(append([]string{"run", "--dry-run"}, words...), "--", "true")...)
+		if r.code != 2 || r.out != "" || !strings.HasPrefix(r.err, "sally: ") || strings.Count(r.err, "\n") != 1 {
+			t.Errorf("%q: %+v", words, r)
+		}
+	}
+	if r := u.sally("run", "--dry-run", "--timeout", "0", "-P", "1", "--tag", "some", "--", "true"); r.code != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestRunEnds bounds the time of hosts, stops after a failure, and ends the
 // remote commands with itself.
 func TestRunEnds(t *testing.T) {

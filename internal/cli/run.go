@@ -42,7 +42,8 @@ jump hosts are logged in to once. A host is a destination, or a pattern for the
 hosts of the configuration; "!pattern" takes hosts away. Each host's output is
 printed together, in the order of the hosts.
 
-The exit code is 0 if the command's was 0 everywhere, else 1.`,
+The exit code is 0 if the command's was 0 everywhere, else 1; 2 if the command
+line makes no sense, or a pattern or tag is no host's.`,
 		Example: `  sally run web1 web2 -- uptime
   sally run 'web*' '!web7' -P 10 -- sudo systemctl restart nginx
   sally run --tag prod --prefix -- journalctl -fu app
@@ -54,6 +55,9 @@ The exit code is 0 if the command's was 0 everywhere, else 1.`,
 			if dash < 0 || dash == len(words) {
 				return usageError{"run needs a command behind \"--\": sally run web1 web2 -- uptime"}
 			}
+			if err := v.checkRun(f); err != nil {
+				return err
+			}
 			return v.failed(v.runEverywhere(cmd.Context(), words[:dash], strings.Join(words[dash:], " "), f))
 		},
 	}
@@ -61,8 +65,8 @@ The exit code is 0 if the command's was 0 everywhere, else 1.`,
 	flags.StringArrayVar(&f.tags, "tag", nil, "the hosts with this `tag`; given again, those with all of them")
 	flags.StringArrayVar(&f.files, "hosts", nil, "the hosts that a `file` lists; - is standard input")
 	flags.IntVarP(&f.Parallel, "parallel", "P", fanout.DefaultParallel, "this `number` of hosts at once")
-	flags.DurationVar(&f.Timeout, "timeout", 0, "give each host this `duration`, logging in included")
-	flags.DurationVar(&f.Total, "total-timeout", 0, "give all of it this `duration`")
+	flags.DurationVar(&f.Timeout, "timeout", 0, "give each host this `duration`, logging in included; 0 for no bound")
+	flags.DurationVar(&f.Total, "total-timeout", 0, "give all of it this `duration`; 0 for no bound")
 	flags.BoolVar(&f.FailFast, "fail-fast", false, "begin with no more hosts once one has failed")
 	flags.BoolVar(&f.prefix, "prefix", false, "print lines as they come, with the host before each")
 	flags.BoolVar(&f.unordered, "unordered", false, "print hosts as they end")
@@ -75,6 +79,21 @@ The exit code is 0 if the command's was 0 everywhere, else 1.`,
 	_ = cmd.RegisterFlagCompletionFunc("tag", v.completeTags)
 	cmd.MarkFlagsMutuallyExclusive("json", "prefix", "unordered")
 	return v.shaping(cmd)
+}
+
+// checkRun refuses flags that make no sense, which would else be every host's
+// error, or be taken for none.
+func (v *verbCommand) checkRun(f runFlags) error {
+	switch {
+	case f.Parallel < 1:
+		return usageError{fmt.Sprintf("run --parallel %d: at least one host at once", f.Parallel)}
+	case f.Timeout < 0:
+		return usageError{fmt.Sprintf("run --timeout %v: it cannot be negative", f.Timeout)}
+	case f.Total < 0:
+		return usageError{fmt.Sprintf("run --total-timeout %v: it cannot be negative", f.Total)}
+	}
+	_, err := v.destination("localhost") // for ssh's flags
+	return err
 }
 
 // runEverywhere is the verb run.
@@ -129,6 +148,7 @@ func (v *verbCommand) runHosts(ctx context.Context, inv *inventory.Inventory, wo
 		names = append(names, h.Name)
 	}
 	if len(f.tags) > 0 {
+		before := len(words)
 		for _, h := range inv.Hosts(ctx) {
 			var bad *sshconfig.BadLines
 			if errors.As(h.Err, &bad) { // nobody knows its tags
@@ -138,13 +158,14 @@ func (v *verbCommand) runHosts(ctx context.Context, inv *inventory.Inventory, wo
 				words = append(words, h.Name)
 			}
 		}
+		if len(words) == before {
+			return nil, usageError{"no host has the tag " + strings.Join(f.tags, " and ")}
+		}
 	}
 	hosts, err := fanout.Select(words, names)
 	switch {
 	case err != nil:
 		return nil, usageError{err.Error()}
-	case len(hosts) == 0 && len(f.tags) > 0:
-		return nil, fmt.Errorf("no host has the tag %s", strings.Join(f.tags, " and "))
 	case len(hosts) == 0:
 		return nil, usageError{"run needs hosts: names, patterns, --tag or --hosts"}
 	}
