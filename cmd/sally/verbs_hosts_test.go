@@ -113,6 +113,26 @@ func TestHelpVerb(t *testing.T) {
 	}
 }
 
+// TestHelpBehindFlags: --help is known before any host or verb, but is no
+// option of ssh's.
+func TestHelpBehindFlags(t *testing.T) {
+	t.Parallel()
+	u := newConfigured(t, "Host a\n")
+	for args, verb := range map[string]string{"--help": "", "-v --help": "", "--no-daemon --help": "", "--help a": "", "--help ls": "ls", "-v --help forward add": "forward"} {
+		want := u.must(strings.Fields("help " + verb)...)
+		if r := u.sally(strings.Fields(args)...); r.code != 0 || r.err != "" || r.out != want {
+			t.Errorf("%q: %+v", args, r)
+		}
+	}
+	asSSH := u.cmd("-v", "--help")
+	asSSH.Args[0] = "ssh"
+	for what, r := range map[string]result{"ssh": u.sally("ssh", "--help"), "behind the host": u.sally("a", "--help"), "argv[0]": u.run(asSSH)} {
+		if r.code != 255 || r.out != "" || !strings.HasPrefix(r.err, "unknown option -- -\nusage: ") {
+			t.Errorf("%s: %+v", what, r)
+		}
+	}
+}
+
 // TestLogsOfNobody: a host of which nothing is known, and the time after the
 // daemon.
 func TestLogsOfNobody(t *testing.T) {

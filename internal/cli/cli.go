@@ -62,10 +62,13 @@ func (a *App) Run() int {
 	if a.wantsPicker(args) {
 		return a.verbs(append(args[:len(args):len(args)], "tui", "--pick"))
 	}
-	if len(args) == 0 || args[0] == "--help" || args[0] == "-h" || args[0] == "--version" {
+	if len(args) == 0 || args[0] == "-h" || args[0] == "--version" {
 		return a.verbs(args)
 	}
 	at := sshargs.Operand(args)
+	if sshargs.HasLong(args, "--help") {
+		return a.help(args, at)
+	}
 	if at < 0 || slices.Contains(args[:at], "--") { // behind it a verb's name is a host's
 		return a.ssh(faceSally, args)
 	}
@@ -79,6 +82,14 @@ func (a *App) Run() int {
 		return a.verbs(append([]string{verb}, others...))
 	}
 	return a.ssh(faceSally, args)
+}
+
+// help shows the help of the verb at a place of a command line, else our own.
+func (a *App) help(args []string, at int) int {
+	if at >= 0 && a.isVerb(args[at]) && !slices.Contains(args[:at], "--") {
+		return a.verbs([]string{"help", args[at]})
+	}
+	return a.verbs([]string{"--help"})
 }
 
 // interrupted is the cancellation cause of a context that a signal ended.

@@ -86,11 +86,7 @@ var LongValued = []string{"--resume"}
 func Operand(args []string) int {
 	s := &scanner{args: args}
 	for {
-		if s.rest == "" && s.next < len(args) && len(args[s.next]) > 2 && args[s.next][:2] == "--" {
-			if slices.Contains(LongValued, s.args[s.next]) && s.next+1 < len(args) {
-				s.next++
-			}
-			s.next++
+		if s.long() != "" {
 			continue
 		}
 		if _, _, ok, err := s.flag(); err != nil {
@@ -103,6 +99,36 @@ func Operand(args []string) int {
 		return -1
 	}
 	return s.next
+}
+
+// HasLong reports whether a long option without a value is among the flags
+// before the destination, and not a flag's value.
+func HasLong(args []string, option string) bool {
+	s := &scanner{args: args}
+	for {
+		switch s.long() {
+		case option:
+			return true
+		case "":
+			if _, _, ok, err := s.flag(); !ok || err != nil {
+				return false
+			}
+		}
+	}
+}
+
+// long steps over a long option, and its value if that is the next word; "" is
+// none.
+func (s *scanner) long() string {
+	if s.rest != "" || s.next >= len(s.args) || len(s.args[s.next]) <= 2 || s.args[s.next][:2] != "--" {
+		return ""
+	}
+	option := s.args[s.next]
+	s.next++
+	if slices.Contains(LongValued, option) && s.next < len(s.args) {
+		s.next++
+	}
+	return option
 }
 
 // startWord takes the next word when it holds flags, and steps over a "--".

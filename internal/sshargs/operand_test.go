@@ -17,3 +17,16 @@ func TestOperand(t *testing.T) {
 		}
 	}
 }
+
+func TestHasLong(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]bool{
+		"": false, "--help": true, "-v --help": true, "-F file --help": true, "-Ffile --help up": true, "--no-daemon --help": true, "-vl me --help host": true,
+		"-l --help": false, "-vF --help host": false, "--resume --help": false, "host --help": false, "-- --help": false, "-v": false, "-! --help": false,
+		"--helpless": false, "-v-help": false,
+	} {
+		if got := HasLong(strings.Fields(line), "--help"); got != want {
+			t.Errorf("%q: %v, want %v", line, got, want)
+		}
+	}
+}
