@@ -211,6 +211,24 @@ func TestPicker(t *testing.T) {
 	}
 }
 
+// TestPickAdded: Enter goes to the host that was just added.
+func TestPickAdded(t *testing.T) {
+	t.Parallel()
+	u := newConfigured(t, "Host a b c\n  HostName 127.0.0.1\nMatch all\n  ProxyCommand exit 7\n")
+	s := u.screen()
+	s.see("▸ ○ a")
+	s.press("Down")
+	s.see("▸ ○ b")
+	s.press("c")
+	s.see("1 of 3")
+	s.press("C-a")
+	s.see("it needs a")
+	s.press("new", "Tab", "127.0.0.9", "C-s")
+	s.see("▸ ○ new", "4 of 4")
+	s.press("Enter")
+	s.see("new (127.0.0.9:22)", "ended with 255")
+}
+
 // TestRememberHost: nothing is kept without a terminal, by ssh's face, or of
 // a host whose configuration says no.
 func TestRememberHost(t *testing.T) {

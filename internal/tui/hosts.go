@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ type hostList struct {
 	query  line
 	hits   []hit
 	cursor cursor
+	chosen bool // the selection is meant, though it may be the first
 
 	wanted string // the destination whose route is shown, or will be
 	routes map[string]routeOf
@@ -43,7 +45,7 @@ func (l *hostList) fill(m *model, all []candidate) tea.Cmd {
 	l.hits = parseQuery(l.query.text).search(l.all, l.hits)
 	l.cursor = before
 	for i, h := range l.hits {
-		if h.Name == was && before.at > 0 { // who has not moved wants the best
+		if h.Name == was && (before.at > 0 || l.chosen) { // who has not moved wants the best
 			l.cursor.at = i
 		}
 	}
@@ -54,7 +56,35 @@ func (l *hostList) fill(m *model, all []candidate) tea.Cmd {
 // find searches again, as what is typed has changed.
 func (l *hostList) find(m *model) tea.Cmd {
 	l.hits = parseQuery(l.query.text).search(l.all, l.hits)
-	l.cursor = cursor{}
+	l.cursor, l.chosen = cursor{}, false
+	return l.look(m)
+}
+
+// names are those of all hosts, nil when they are not known yet.
+func (l *hostList) names() map[string]bool {
+	if !l.loaded {
+		return nil
+	}
+	names := make(map[string]bool, len(l.all))
+	for _, c := range l.all {
+		names[c.Name] = true
+	}
+	return names
+}
+
+// choose selects the host that was added since there were only those before,
+// and forgets what is typed when that hides it.
+func (l *hostList) choose(m *model, before map[string]bool) tea.Cmd {
+	added := slices.IndexFunc(l.all, func(c candidate) bool { return !before[c.Name] })
+	if added < 0 {
+		return nil
+	}
+	isAdded := func(h hit) bool { return h.Name == l.all[added].Name }
+	if !slices.ContainsFunc(l.hits, isAdded) {
+		l.query.text = ""
+		l.hits = parseQuery("").search(l.all, l.hits)
+	}
+	l.cursor.at, l.chosen = slices.IndexFunc(l.hits, isAdded), true
 	return l.look(m)
 }
 
@@ -109,6 +139,7 @@ func (m *model) resolve(due routeDue) tea.Cmd {
 func (l *hostList) press(m *model, k tea.KeyPressMsg) tea.Cmd {
 	key := k.String()
 	if l.cursor.move(key, len(l.hits), m.listHeight()) {
+		l.chosen = false
 		return l.look(m)
 	}
 	switch key {
@@ -125,14 +156,14 @@ func (l *hostList) press(m *model, k tea.KeyPressMsg) tea.Cmd {
 		return nil
 	case "ctrl+r":
 		clear(l.routes)
-		return m.loadHosts()
+		return m.loadHosts(nil)
 	case "alt+enter":
 		if typed := strings.TrimSpace(l.query.text); typed != "" && !strings.HasPrefix(typed, "-") {
 			return m.connect(typed)
 		}
 		return nil
 	case "ctrl+a":
-		return m.run(Add, "")
+		return m.leave(Add, doneMsg{before: l.names()})
 	}
 	if cmd, done := m.act(key, l.destination(), l.key()); done {
 		return cmd

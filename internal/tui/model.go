@@ -68,6 +68,8 @@ type (
 		all    []candidate
 		err    error
 		detail bool
+		// before are the names there were when a host was to be added, else nil.
+		before map[string]bool
 	}
 	statusMsg struct {
 		status *api.Status
@@ -81,6 +83,8 @@ type (
 		err  error
 		// reload is set when the configuration may have changed.
 		reload bool
+		// before is hostsMsg's.
+		before map[string]bool
 	}
 )
 
@@ -95,17 +99,17 @@ func (m *model) task(f func(ctx context.Context) tea.Msg) tea.Cmd {
 
 // Init is tea.Model's.
 func (m *model) Init() tea.Cmd {
-	return tea.Batch(m.loadHosts(), m.askStatus(), after(measureEvery/2, measureTick{}))
+	return tea.Batch(m.loadHosts(nil), m.askStatus(), after(measureEvery/2, measureTick{}))
 }
 
 func after(d time.Duration, msg tea.Msg) tea.Cmd {
 	return tea.Tick(d, func(time.Time) tea.Msg { return msg })
 }
 
-func (m *model) loadHosts() tea.Cmd {
+func (m *model) loadHosts(before map[string]bool) tea.Cmd {
 	return m.task(func(ctx context.Context) tea.Msg {
 		hosts, err := m.config.Inventory.Hosts(ctx)
-		return hostsMsg{all: candidates(hosts), err: err}
+		return hostsMsg{all: candidates(hosts), err: err, before: before}
 	})
 }
 
@@ -173,6 +177,9 @@ func (m *model) listed(msg hostsMsg) tea.Cmd {
 		return nil
 	}
 	cmd := m.hosts.fill(m, msg.all)
+	if msg.before != nil {
+		cmd = tea.Batch(cmd, m.hosts.choose(m, msg.before))
+	}
 	if msg.detail || len(msg.all) == 0 {
 		return cmd
 	}
@@ -209,7 +216,7 @@ func (m *model) finished(d doneMsg) tea.Cmd {
 	var again tea.Cmd
 	if d.reload {
 		clear(m.hosts.routes)
-		again = m.loadHosts()
+		again = m.loadHosts(d.before)
 	}
 	return again
 }
@@ -224,10 +231,16 @@ func (m *model) say(text string, err error) {
 
 // run leaves the screen for one of our commands and comes back.
 func (m *model) run(verb Verb, text string, args ...string) tea.Cmd {
+	return m.leave(verb, doneMsg{text: text}, args...)
+}
+
+// leave is run with what is to be known when it comes back.
+func (m *model) leave(verb Verb, done doneMsg, args ...string) tea.Cmd {
 	m.say("", nil)
 	command := leaving{func() error { return m.config.Commands.Run(verb, args...) }}
 	return tea.Exec(command, func(err error) tea.Msg {
-		return doneMsg{text: text, err: err, reload: true}
+		done.err, done.reload = err, true
+		return done
 	})
 }
 
