@@ -85,6 +85,26 @@ func TestForwardThatCannotListen(t *testing.T) {
 	}
 }
 
+// TestErrorBelowForward: all lines of an error stand below what it is about.
+func TestErrorBelowForward(t *testing.T) {
+	t.Parallel()
+	u := newConfigured(t, "")
+	host, port, _ := net.SplitHostPort(sshtest.RefusedPort(t))
+	writeFile(t, u.config, "IgnoreUnknown AlternateAddress\nHost a\n  HostName "+host+"\n  Port "+port+"\n  AlternateAddress "+sshtest.RefusedPort(t)+"\n")
+	socket := filepath.Join(u.dir, "db")
+	u.pin("a", "-L", socket+":db:1")
+	if conn, err := net.Dial("unix", socket); err == nil {
+		conn.Read(make([]byte, 1)) // the forward closes it
+		conn.Close()
+	}
+	const ways = `none of 2 ways leads there\n {8}127\S+ \(\S+\): connect: .*\n {8}127\S+ \(\S+\): connect: .*\n\z`
+	for verb, first := range map[string]string{"forward ls": `(?m)^ID .*\n1 .*\n {4}last error, \S+ ago: `, "status": `(?m)^forward local .*\n {4}`} {
+		if out := u.must(strings.Fields(verb)...); !regexp.MustCompile(first + ".*" + ways).MatchString(out) {
+			t.Errorf("%s:\n%s", verb, out)
+		}
+	}
+}
+
 // TestVerboseTellsOfReuse: -v on a connection that is up.
 func TestVerboseTellsOfReuse(t *testing.T) {
 	t.Parallel()

@@ -232,7 +232,7 @@ func (v *verbCommand) printForwards(list []api.Forward) {
 		if f.LastErrorAt != nil {
 			when = ", " + shortDuration(time.Since(*f.LastErrorAt)) + " ago"
 		}
-		fmt.Fprintf(v.Stdout, "    last error%s: %s\n", when, visible(f.LastError))
+		fmt.Fprintf(v.Stdout, "    last error%s: %s\n", when, below(f.LastError))
 	}
 }
 

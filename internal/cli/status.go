@@ -53,7 +53,7 @@ func (v *verbCommand) printStatus(s *api.Status) {
 		if k.State != "up" {
 			fmt.Fprintf(v.Stdout, "%s, pinned: %s\n", k.Host, k.State)
 			if k.LastError != "" {
-				fmt.Fprintf(v.Stdout, "    %s\n", visible(k.LastError))
+				fmt.Fprintf(v.Stdout, "    %s\n", below(k.LastError))
 			}
 		}
 	}
@@ -68,7 +68,7 @@ func (v *verbCommand) printWaiting(s *api.Status) {
 		}
 		fmt.Fprintf(v.Stdout, "%s over %s, %s\n", describeForward(f), f.Host, f.State)
 		if f.LastError != "" {
-			fmt.Fprintf(v.Stdout, "    %s\n", visible(f.LastError))
+			fmt.Fprintf(v.Stdout, "    %s\n", below(f.LastError))
 		}
 	}
 }

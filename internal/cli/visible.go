@@ -23,3 +23,9 @@ func visible(s string) string {
 	}
 	return b.String()
 }
+
+// below makes a text of several lines fit to be printed, indented, below what
+// it is about: its other lines stand further in than the first.
+func below(s string) string {
+	return strings.ReplaceAll(strings.TrimSpace(visible(s)), "\n", "\n      ")
+}
