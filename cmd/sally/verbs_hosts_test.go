@@ -170,22 +170,3 @@ func TestLogsOfNobody(t *testing.T) {
 		t.Errorf("-f after the daemon: %+v", r)
 	}
 }
-
-// TestJSONWithoutRoom: an answer that cannot be written is a failure, and no bad
-// command line.
-func TestJSONWithoutRoom(t *testing.T) {
-	t.Parallel()
-	u := newConfigured(t, "Host a\n")
-	for _, args := range [][]string{{"status"}, {"forward", "ls"}, {"ls"}, {"show", "a"}, {"doctor"}, {"version"}} {
-		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-		if err != nil {
-			t.Skip(err)
-		}
-		cmd := u.cmd(append(args, "--json")...)
-		cmd.Stdout = full
-		if r := u.run(cmd); r.code != 1 || !strings.HasPrefix(r.err, "sally: write ") {
-			t.Errorf("%q: %+v", args, r)
-		}
-		full.Close()
-	}
-}

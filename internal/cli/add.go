@@ -68,7 +68,7 @@ func (v *verbCommand) tellDone(ctx context.Context, name, what string) {
 			way = routeText(h)
 		}
 	}
-	fmt.Fprintf(v.Stdout, "%s: %s (%s)\n", name, what, visible(way))
+	fmt.Fprintf(v.out, "%s: %s (%s)\n", name, what, visible(way))
 }
 
 // routeText draws a host's route.
@@ -130,7 +130,7 @@ func (v *verbCommand) changeHost(ctx context.Context, name string, f *entryFlags
 		return err
 	}
 	if changed == "" {
-		fmt.Fprintf(v.Stdout, "%s: nothing to change\n", name)
+		fmt.Fprintf(v.out, "%s: nothing to change\n", name)
 		return nil
 	}
 	v.tellDone(ctx, name, "changed in "+v.where(changed))
@@ -152,7 +152,7 @@ func (v *verbCommand) editText(ctx context.Context, name string, f *entryFlags) 
 		return err
 	}
 	if after == before {
-		fmt.Fprintf(v.Stdout, "%s: nothing to change\n", name)
+		fmt.Fprintf(v.out, "%s: nothing to change\n", name)
 		return nil
 	}
 	err = v.changeHost(ctx, name, f, func(inv *inventory.Inventory) (*inventory.Change, error) {
@@ -232,7 +232,7 @@ func (v *verbCommand) removeHost(ctx context.Context, name string, dryRun bool) 
 		return c, err
 	})
 	if err == nil && c != nil {
-		fmt.Fprintf(v.Stdout, "%s: removed from %s\n", name, v.where(strings.Join(files, ", ")))
+		fmt.Fprintf(v.out, "%s: removed from %s\n", name, v.where(strings.Join(files, ", ")))
 	}
 	return err
 }

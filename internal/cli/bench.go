@@ -59,7 +59,7 @@ func (v *verbCommand) runBench(ctx context.Context, f *benchFlags) error {
 	if report == nil {
 		return err
 	}
-	return errors.Join(err, report.Table(v.Stdout), f.write(report))
+	return errors.Join(err, report.Table(v.out), f.write(report))
 }
 
 // write writes the files that were asked for.

@@ -35,6 +35,7 @@ type App struct {
 	Dir daemon.Dir
 
 	build   Build
+	out     *stdout
 	voice   *voice
 	answers *answerer
 }
@@ -54,6 +55,7 @@ func Main(build Build) int {
 // host, over shared connections.
 func (a *App) Run() int {
 	args := a.Args[1:]
+	a.out = &stdout{to: a.Stdout}
 	a.voice = newVoice("sally", a.Stderr)
 	a.answers = newAnswerer(a.passwordStore())
 	if filepath.Base(a.Args[0]) == "ssh" {

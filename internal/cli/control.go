@@ -191,7 +191,7 @@ func (c *sshCommand) control(ctx context.Context) (int, error) {
 	case "conninfo", "channels":
 		text, err := client.Info(ctx, strings.Replace(c.inv.Control, "conninfo", "connection", 1))
 		if err == nil {
-			fmt.Fprint(c.Stdout, text)
+			fmt.Fprint(c.out, text)
 		}
 		return exitOK, err
 	}
@@ -244,7 +244,7 @@ func (c *sshCommand) controlForwards(ctx context.Context, client *mux.Client, op
 			return 0, inOneVoice(err)
 		}
 		if f.Kind == mux.ForwardRemote && f.ListenPath == "" && f.ListenPort == 0 {
-			fmt.Fprintf(c.Stdout, "%d\n", port)
+			fmt.Fprintf(c.out, "%d\n", port)
 		}
 	}
 	return exitOK, nil

@@ -91,7 +91,7 @@ func (s *copyShow) end(t transfer.Totals, whole bool) {
 		s.print(map[string]any{"event": "summary", "files": t.Files, "directories": t.Dirs, "links": t.Links, "present": t.Present,
 			"skipped": t.Skipped, "failed": t.Failed, "bytes": t.Bytes, "resumed_bytes": t.Resumed, "seconds": took.Seconds(), "complete": whole && t.Failed == 0})
 	case !s.flags.quiet:
-		fmt.Fprintln(s.Stdout, copySummary(t, took))
+		fmt.Fprintln(s.out, copySummary(t, took))
 	}
 }
 
@@ -166,7 +166,7 @@ func putBytes(m map[string]any, key, value string) {
 	}
 }
 
-func (s *copyShow) print(m map[string]any) { printLine(s.Stdout, m) }
+func (s *copyShow) print(m map[string]any) { printLine(s.out, m) }
 
 // printLine writes one line of JSON.
 func printLine(w io.Writer, v any) {

@@ -98,8 +98,8 @@ func (d *demo) command(ctx context.Context, args ...string) *exec.Cmd {
 }
 
 func (d *demo) shell(ctx context.Context) error {
-	fmt.Fprintf(d.Stdout, "The configuration of this network, while the shell is open:\n\n%s\n", indentLines(d.network.Config()))
-	fmt.Fprintf(d.Stdout, "In another terminal, try the verbs on it:\n\n  export XDG_RUNTIME_DIR=%s\n  sally -F %s status\n  sally -F %s check target\n\nThis is a shell on target, behind jump1 and jump2. \"exit\" ends the demo.\n\n",
+	fmt.Fprintf(d.out, "The configuration of this network, while the shell is open:\n\n%s\n", indentLines(d.network.Config()))
+	fmt.Fprintf(d.out, "In another terminal, try the verbs on it:\n\n  export XDG_RUNTIME_DIR=%s\n  sally -F %s status\n  sally -F %s check target\n\nThis is a shell on target, behind jump1 and jump2. \"exit\" ends the demo.\n\n",
 		d.dir, d.network.ConfigFile(), d.network.ConfigFile())
 	cmd := d.command(ctx, "target")
 	cmd.Stdin, cmd.Stdout = d.Stdin, d.Stdout
@@ -120,7 +120,7 @@ func (d *demo) show(ctx context.Context) error {
 	for _, h := range d.network.Hops() {
 		names = append(names, h.Name)
 	}
-	fmt.Fprintf(d.Stdout, "%s: real SSH on loopback, each reachable only through the one before\n\n", strings.Join(names, " → "))
+	fmt.Fprintf(d.out, "%s: real SSH on loopback, each reachable only through the one before\n\n", strings.Join(names, " → "))
 	first, err := d.timed(ctx)
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func (d *demo) show(ctx context.Context) error {
 }
 
 func (d *demo) row(label, value string, args ...any) {
-	fmt.Fprintf(d.Stdout, "  %-34s %s\n", fmt.Sprintf(label, args...), value)
+	fmt.Fprintf(d.out, "  %-34s %s\n", fmt.Sprintf(label, args...), value)
 }
 
 func rate(t time.Duration) string {
@@ -193,7 +193,7 @@ func (d *demo) copyFile(ctx context.Context) (up, down time.Duration, sum string
 
 // checkSharing prints the logins of each hop and fails unless they are one.
 func (d *demo) checkSharing() error {
-	fmt.Fprintln(d.Stdout)
+	fmt.Fprintln(d.out)
 	var bad []string
 	for _, h := range d.network.Hops() {
 		d.row("%s saw", plural(h.Connections(), "connection")+", "+plural(h.Logins(), "login"), h.Name)
@@ -204,6 +204,6 @@ func (d *demo) checkSharing() error {
 	if len(bad) > 0 {
 		return fmt.Errorf("sharing does not work: %s saw more or less than one login", strings.Join(bad, ", "))
 	}
-	fmt.Fprintf(d.Stdout, "\n%d commands and two copies, one login per hop.\n", demoCommands+1)
+	fmt.Fprintf(d.out, "\n%d commands and two copies, one login per hop.\n", demoCommands+1)
 	return nil
 }

@@ -136,19 +136,19 @@ func (v *verbCommand) mend(ctx context.Context, report *doctor.Report, flags doc
 	}
 	if plan.Empty() {
 		if !flags.asJSON {
-			fmt.Fprintf(v.Stdout, "nothing here can be mended without you\n\n")
+			fmt.Fprintf(v.out, "nothing here can be mended without you\n\n")
 		}
 		return false, nil
 	}
 	if !flags.asJSON {
 		for _, c := range plan.Changes() {
-			fmt.Fprintf(v.Stdout, "%s:\n", visible(c.File))
+			fmt.Fprintf(v.out, "%s:\n", visible(c.File))
 			for _, line := range numberedChanges(c.Before, c.After) {
-				fmt.Fprintln(v.Stdout, " ", visible(line))
+				fmt.Fprintln(v.out, " ", visible(line))
 			}
 		}
 		for _, command := range plan.Commands() {
-			fmt.Fprintln(v.Stdout, visible(command))
+			fmt.Fprintln(v.out, visible(command))
 		}
 	}
 	if !flags.yes {
@@ -160,7 +160,7 @@ func (v *verbCommand) mend(ctx context.Context, report *doctor.Report, flags doc
 		return true, fmt.Errorf("doctor: %w", err)
 	}
 	if !flags.asJSON {
-		fmt.Fprintf(v.Stdout, "done\n\n")
+		fmt.Fprintf(v.out, "done\n\n")
 	}
 	return true, nil
 }
@@ -175,10 +175,10 @@ func (v *verbCommand) printFindings(r *doctor.Report, mended bool) {
 		if f.Fixable {
 			fixable++
 		}
-		fmt.Fprint(v.Stdout, visible(describeFinding(f, home)))
+		fmt.Fprint(v.out, visible(describeFinding(f, home)))
 	}
 	if len(r.Findings) == 0 {
-		fmt.Fprintln(v.Stdout, visible("nothing found: "+describeChecked(r.Checked)))
+		fmt.Fprintln(v.out, visible("nothing found: "+describeChecked(r.Checked)))
 		return
 	}
 	var parts []string
@@ -191,7 +191,7 @@ func (v *verbCommand) printFindings(r *doctor.Report, mended bool) {
 	if fixable > 0 && !mended {
 		text += fmt.Sprintf("; \"sally doctor --fix\" can mend %d", fixable)
 	}
-	fmt.Fprintf(v.Stdout, "%s\nlooked at: %s\n", text, visible(describeChecked(r.Checked)))
+	fmt.Fprintf(v.out, "%s\nlooked at: %s\n", text, visible(describeChecked(r.Checked)))
 }
 
 // describeFinding is a finding in a few lines.

@@ -106,7 +106,7 @@ func (v *verbCommand) tellImported(ctx context.Context, outcomes []inventory.Out
 		switch {
 		case o.Err == nil:
 			added++
-			fmt.Fprintf(v.Stdout, "%s: added%s\n", visible(o.Name), visible(ways[o.Name]))
+			fmt.Fprintf(v.out, "%s: added%s\n", visible(o.Name), visible(ways[o.Name]))
 			for _, n := range o.Notes {
 				v.voice.say(levelInfo, fmt.Sprintf("sally: %s: %s", o.Name, n))
 			}
@@ -117,7 +117,7 @@ func (v *verbCommand) tellImported(ctx context.Context, outcomes []inventory.Out
 			v.voice.say(levelError, fmt.Sprintf("sally: %s: left out: %v", o.Name, o.Err))
 		}
 	}
-	fmt.Fprintf(v.Stdout, "%d added, %d there already, %d left out\n", added, there, left)
+	fmt.Fprintf(v.out, "%d added, %d there already, %d left out\n", added, there, left)
 	if left > 0 {
 		v.code = exitFailed
 		return errLeftOut
@@ -156,7 +156,7 @@ func (v *verbCommand) exportHosts(ctx context.Context, format string, tags, name
 			return fmt.Errorf("%s: %w", n, inventory.ErrUnknown)
 		}
 	}
-	left, err := inv.Export(ctx, v.Stdout, format, func(h inventory.Host) bool {
+	left, err := inv.Export(ctx, v.out, format, func(h inventory.Host) bool {
 		return hasTags(h, tags) && (len(names) == 0 || slices.Contains(names, h.Name))
 	})
 	if err != nil {

@@ -109,7 +109,7 @@ it from the beginning. A connection that is lost comes back by itself. Without
 				return v.printJSON(added)
 			}
 			for _, f := range added {
-				fmt.Fprintf(v.Stdout, "%s: %s\n", f.ID, describeForward(f))
+				fmt.Fprintf(v.out, "%s: %s\n", f.ID, describeForward(f))
 			}
 			return nil
 		},
@@ -200,7 +200,7 @@ func (v *verbCommand) forwardList() *cobra.Command {
 // printForwards prints a table, and below each forward what went wrong last.
 func (v *verbCommand) printForwards(list []api.Forward) {
 	if len(list) == 0 {
-		fmt.Fprintln(v.Stdout, "no forwards")
+		fmt.Fprintln(v.out, "no forwards")
 		return
 	}
 	var text strings.Builder
@@ -223,7 +223,7 @@ func (v *verbCommand) printForwards(list []api.Forward) {
 	}
 	w.Flush()
 	for i, line := range strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n") {
-		fmt.Fprintln(v.Stdout, visible(line))
+		fmt.Fprintln(v.out, visible(line))
 		if i == 0 || list[i-1].LastError == "" {
 			continue
 		}
@@ -232,7 +232,7 @@ func (v *verbCommand) printForwards(list []api.Forward) {
 		if f.LastErrorAt != nil {
 			when = ", " + shortDuration(time.Since(*f.LastErrorAt)) + " ago"
 		}
-		fmt.Fprintf(v.Stdout, "    last error%s: %s\n", when, below(f.LastError))
+		fmt.Fprintf(v.out, "    last error%s: %s\n", when, below(f.LastError))
 	}
 }
 
@@ -275,7 +275,7 @@ func (v *verbCommand) forwardRemove() *cobra.Command {
 				return v.failed(err)
 			}
 			for _, f := range result.Forwards {
-				fmt.Fprintf(v.Stdout, "%s: removed (%s over %s)%s\n", f.ID, describeForward(f), f.Host, ended(f.Connections))
+				fmt.Fprintf(v.out, "%s: removed (%s over %s)%s\n", f.ID, describeForward(f), f.Host, ended(f.Connections))
 			}
 			return nil
 		},

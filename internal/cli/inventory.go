@@ -51,12 +51,12 @@ func (v *verbCommand) warnOf(c *inventory.Change) {
 func (v *verbCommand) showChange(c *inventory.Change) {
 	texts := c.Texts()
 	if len(texts) == 0 {
-		fmt.Fprintln(v.Stdout, "nothing to change")
+		fmt.Fprintln(v.out, "nothing to change")
 	}
 	for _, f := range texts {
-		fmt.Fprintf(v.Stdout, "%s:\n", visible(f.Name))
+		fmt.Fprintf(v.out, "%s:\n", visible(f.Name))
 		for _, line := range lineChanges(f.Before, f.After) {
-			fmt.Fprintln(v.Stdout, " ", visible(line))
+			fmt.Fprintln(v.out, " ", visible(line))
 		}
 	}
 }

@@ -27,7 +27,7 @@ can still run plain ssh. See docs/security.md.`,
 			conn, _, err := v.do(cmd.Context(), v.needDaemon, &api.Request{Op: api.OpLock, Passphrase: passphrase}, v.newPerson())
 			if err == nil {
 				conn.Close()
-				fmt.Fprintln(v.Stdout, "locked")
+				fmt.Fprintln(v.out, "locked")
 			}
 			return v.failed(err)
 		},
@@ -46,14 +46,14 @@ func (v *verbCommand) unlock() *cobra.Command {
 func (v *verbCommand) runUnlock(ctx context.Context) error {
 	conn, _, err := v.do(ctx, v.dialDaemon, &api.Request{Op: api.OpUnlock}, v.newPerson())
 	if errors.Is(err, errNoDaemon) {
-		fmt.Fprintln(v.Stdout, "not locked: no daemon is running")
+		fmt.Fprintln(v.out, "not locked: no daemon is running")
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	conn.Close()
-	fmt.Fprintln(v.Stdout, "unlocked")
+	fmt.Fprintln(v.out, "unlocked")
 	return nil
 }
 
@@ -66,5 +66,5 @@ func (v *verbCommand) printLocked(l *api.Locked) {
 	if l.Passphrase {
 		how = " with a passphrase"
 	}
-	fmt.Fprintf(v.Stdout, "locked%s, for %s\n", how, shortDuration(time.Since(l.Since)))
+	fmt.Fprintf(v.out, "locked%s, for %s\n", how, shortDuration(time.Since(l.Since)))
 }

@@ -37,9 +37,14 @@ func (v *verbCommand) logs() *cobra.Command {
 // showLogs prints the daemon's log, or the file that the last daemon left.
 func (v *verbCommand) showLogs(ctx context.Context, hop string, follow bool) error {
 	found := false
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	show := func(rec api.Record) {
 		found = true
 		v.printRecord(rec)
+		if lost, _ := v.out.failed(); lost {
+			cancel() // -f would go on for nobody
+		}
 	}
 	conn, err := v.dialDaemon(ctx)
 	switch {
@@ -49,6 +54,9 @@ func (v *verbCommand) showLogs(ctx context.Context, hop string, follow bool) err
 		defer conn.Close()
 		r := &api.Request{Op: api.OpLogs, Hop: hop, Follow: follow, Debug: v.verbose}
 		err = v.watched(ctx, conn, func(ctx context.Context) error { return api.Logs(ctx, conn, r, show) })
+	}
+	if lost, _ := v.out.failed(); lost {
+		return nil
 	}
 	if err == nil && hop != "" && !found {
 		return fmt.Errorf("nothing is recorded for %s", hop)
@@ -88,5 +96,5 @@ func (v *verbCommand) printRecord(r api.Record) {
 		name += ": "
 	}
 	line := fmt.Sprintf("%s %-5s %s%s%s", r.Time.Local().Format("2006-01-02 15:04:05.000"), r.Level, name, r.Message, extra.String())
-	fmt.Fprintln(v.Stdout, visible(strings.ReplaceAll(line, "\n", " ")))
+	fmt.Fprintln(v.out, visible(strings.ReplaceAll(line, "\n", " ")))
 }

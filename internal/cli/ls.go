@@ -85,9 +85,9 @@ func (v *verbCommand) list(ctx context.Context, tags []string, asJSON bool) erro
 	}
 	switch {
 	case asJSON:
-		err = printJSON(v.Stdout, hosts)
+		err = printJSON(v.out, hosts)
 	case len(hosts) == 0:
-		fmt.Fprintln(v.Stdout, "no hosts")
+		fmt.Fprintln(v.out, "no hosts")
 	default:
 		v.printHostTree(hosts)
 	}
@@ -171,7 +171,7 @@ func (v *verbCommand) printHostTree(hosts []listedHost) {
 		n.host = &hosts[i]
 	}
 	for _, n := range root.children {
-		fmt.Fprintln(v.Stdout, visible(describeNode(n)))
+		fmt.Fprintln(v.out, visible(describeNode(n)))
 		v.printHostsBelow(n, "")
 	}
 }
@@ -182,7 +182,7 @@ func (v *verbCommand) printHostsBelow(n *hostNode, indent string) {
 		if i == len(n.children)-1 {
 			branch, below = "└─ ", "   "
 		}
-		fmt.Fprintln(v.Stdout, indent+branch+visible(describeNode(c)))
+		fmt.Fprintln(v.out, indent+branch+visible(describeNode(c)))
 		v.printHostsBelow(c, indent+below)
 	}
 }

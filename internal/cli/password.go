@@ -117,7 +117,7 @@ func (v *verbCommand) setPassword(ctx context.Context, host string, file bool) e
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(v.Stdout, "%s: stored in the %s, for %s\n", h.Name, placeNames[where], account)
+	fmt.Fprintf(v.out, "%s: stored in the %s, for %s\n", h.Name, placeNames[where], account)
 	return nil
 }
 
@@ -155,7 +155,7 @@ func (v *verbCommand) removePassword(ctx context.Context, host string) error {
 		}
 	}
 	if err == nil {
-		fmt.Fprintf(v.Stdout, "%s: forgotten\n", host)
+		fmt.Fprintf(v.out, "%s: forgotten\n", host)
 	}
 	return err
 }
@@ -173,7 +173,7 @@ func (v *verbCommand) listPasswords(asJSON bool) error {
 		return errors.Join(err, v.printJSON(map[string]any{"passwords": all}))
 	}
 	if len(all) > 0 {
-		w := tabwriter.NewWriter(v.Stdout, 0, 0, 2, ' ', 0)
+		w := tabwriter.NewWriter(v.out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "ACCOUNT\tIN\tSINCE")
 		for _, e := range all {
 			fmt.Fprintf(w, "%s\t%s\t%s\n", visible(e.Account), placeNames[e.Where], e.Since.Local().Format("2006-01-02 15:04"))

@@ -12,7 +12,7 @@ import (
 func (a *App) query(what string) int {
 	if strings.EqualFold(what, "help") {
 		for _, q := range queryNames {
-			fmt.Fprintln(a.Stdout, q)
+			fmt.Fprintln(a.out, q)
 		}
 		return exitOK
 	}
@@ -22,7 +22,7 @@ func (a *App) query(what string) int {
 		return exitSSH
 	}
 	for _, name := range names {
-		fmt.Fprintln(a.Stdout, name)
+		fmt.Fprintln(a.out, name)
 	}
 	return exitOK
 }

@@ -251,12 +251,10 @@ func (r *runner) dryRun(ctx context.Context) error {
 		if err != nil {
 			bad++
 		}
-		if err := r.printPlanned(h, rt, err); err != nil {
-			return fmt.Errorf("print output: %w", err)
-		}
+		r.printPlanned(h, rt, err)
 	}
 	if !r.flags.json {
-		fmt.Fprintf(r.Stdout, "would run on %s: %s\n", plural(len(r.hosts)-bad, "host"), r.command)
+		fmt.Fprintf(r.out, "would run on %s: %s\n", plural(len(r.hosts)-bad, "host"), r.command)
 	}
 	if bad > 0 {
 		return fmt.Errorf("%s cannot be reached as configured", plural(bad, "host"))
@@ -265,8 +263,7 @@ func (r *runner) dryRun(ctx context.Context) error {
 }
 
 // printPlanned prints the way to a host, or why there is none.
-func (r *runner) printPlanned(host string, rt route.Route, problem error) error {
-	var b strings.Builder
+func (r *runner) printPlanned(host string, rt route.Route, problem error) {
 	switch {
 	case r.flags.json:
 		m := map[string]any{"event": "host", "host": host, "ok": problem == nil}
@@ -275,14 +272,12 @@ func (r *runner) printPlanned(host string, rt route.Route, problem error) error 
 		} else {
 			m["error"] = strings.ToValidUTF8(problem.Error(), string(utf8.RuneError))
 		}
-		printLine(&b, m)
+		printLine(r.out, m)
 	case problem != nil:
-		fmt.Fprintf(&b, "%s: %v\n", host, problem)
+		fmt.Fprintf(r.out, "%s: %v\n", host, problem)
 	default:
-		fmt.Fprintf(&b, "%s (%s)\n", host, rt)
+		fmt.Fprintf(r.out, "%s (%s)\n", host, rt)
 	}
-	_, err := r.Stdout.WriteString(b.String())
-	return err
 }
 
 // hopNames are a route's, in order.

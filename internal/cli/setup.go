@@ -186,10 +186,10 @@ func (v *verbCommand) runSetup(ctx context.Context, hosts []string, yes, remove 
 		p.add(content)
 	}
 	if !p.changes() {
-		fmt.Fprintln(v.Stdout, "nothing to change")
+		fmt.Fprintln(v.out, "nothing to change")
 		return nil
 	}
-	p.show(v.Stdout)
+	p.show(v.out)
 	if !yes {
 		if err := v.agreeTo(ctx, "setup"); err != nil {
 			return err
@@ -198,7 +198,7 @@ func (v *verbCommand) runSetup(ctx context.Context, hosts []string, yes, remove 
 	if err := p.apply(); err != nil {
 		return err
 	}
-	fmt.Fprintln(v.Stdout, "done")
+	fmt.Fprintln(v.out, "done")
 	return nil
 }
 
@@ -276,14 +276,14 @@ func (v *verbCommand) agreeTo(ctx context.Context, verb string) error {
 	if !isTerminal(v.Stdin) {
 		return fmt.Errorf("%s: %w; --yes does it without asking", verb, errNotAgreed)
 	}
-	fmt.Fprint(v.Stdout, "Do this? [y/N] ")
+	fmt.Fprint(v.out, "Do this? [y/N] ")
 	var answer string
 	err := v.input(ctx, func(r io.Reader) error {
 		_, err := fmt.Fscanln(r, &answer)
 		return err
 	})
 	if ctx.Err() != nil || err == io.EOF {
-		fmt.Fprintln(v.Stdout) // no Enter has ended the line
+		fmt.Fprintln(v.out) // no Enter has ended the line
 	}
 	if a := strings.ToLower(answer); a != "y" && a != "yes" {
 		return fmt.Errorf("%s: %w", verb, errNotAgreed)

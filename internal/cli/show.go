@@ -97,7 +97,7 @@ func (v *verbCommand) showHost(ctx context.Context, name string, all, asJSON boo
 		s.UsedBy = whoOf(hosts.Dependents(inv.Host))
 	}
 	if asJSON {
-		return printJSON(v.Stdout, s)
+		return printJSON(v.out, s)
 	}
 	v.printShown(s, rt)
 	return nil
@@ -153,7 +153,7 @@ func shownValues(r *sshconfig.Resolved, all bool) []shownValue {
 
 func (v *verbCommand) printShown(s shownHost, rt route.Route) {
 	out := func(format string, args ...any) {
-		fmt.Fprintln(v.Stdout, visible(fmt.Sprintf(format, args...)))
+		fmt.Fprintln(v.out, visible(fmt.Sprintf(format, args...)))
 	}
 	out("%s", rt)
 	if s.File != "" {

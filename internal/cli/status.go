@@ -40,20 +40,20 @@ func (v *verbCommand) status() *cobra.Command {
 
 func (v *verbCommand) printStatus(s *api.Status) {
 	if s.PID == 0 {
-		fmt.Fprintln(v.Stdout, "nothing is connected; no daemon is running")
+		fmt.Fprintln(v.out, "nothing is connected; no daemon is running")
 		return
 	}
-	fmt.Fprintf(v.Stdout, "daemon %d, for %s\n", s.PID, shortDuration(time.Since(s.Since)))
+	fmt.Fprintf(v.out, "daemon %d, for %s\n", s.PID, shortDuration(time.Since(s.Since)))
 	v.printLocked(s.Locked)
 	if len(s.Masters) == 0 {
-		fmt.Fprintln(v.Stdout, "nothing is connected")
+		fmt.Fprintln(v.out, "nothing is connected")
 	}
 	v.printTree(s.Masters, 0, "", true)
 	for _, k := range s.Kept {
 		if k.State != "up" {
-			fmt.Fprintf(v.Stdout, "%s, pinned: %s\n", k.Host, k.State)
+			fmt.Fprintf(v.out, "%s, pinned: %s\n", k.Host, k.State)
 			if k.LastError != "" {
-				fmt.Fprintf(v.Stdout, "    %s\n", below(k.LastError))
+				fmt.Fprintf(v.out, "    %s\n", below(k.LastError))
 			}
 		}
 	}
@@ -66,9 +66,9 @@ func (v *verbCommand) printWaiting(s *api.Status) {
 		if slices.ContainsFunc(s.Masters, func(m api.Master) bool { return m.Key == f.Key }) {
 			continue
 		}
-		fmt.Fprintf(v.Stdout, "%s over %s, %s\n", describeForward(f), f.Host, f.State)
+		fmt.Fprintf(v.out, "%s over %s, %s\n", describeForward(f), f.Host, f.State)
 		if f.LastError != "" {
-			fmt.Fprintf(v.Stdout, "    %s\n", below(f.LastError))
+			fmt.Fprintf(v.out, "    %s\n", below(f.LastError))
 		}
 	}
 }
@@ -85,13 +85,13 @@ func (v *verbCommand) printTree(all []api.Master, through int, indent string, to
 		if top {
 			branch, below = "", ""
 		}
-		fmt.Fprintf(v.Stdout, "%s%s%s\n", indent, branch, describeMaster(m))
+		fmt.Fprintf(v.out, "%s%s%s\n", indent, branch, describeMaster(m))
 		bar := "   "
 		if len(api.Through(all, m.Number)) > 0 {
 			bar = "│  "
 		}
 		for _, f := range m.Forwards {
-			fmt.Fprintf(v.Stdout, "%s%s%s\n", indent+below, bar, describeForward(f))
+			fmt.Fprintf(v.out, "%s%s%s\n", indent+below, bar, describeForward(f))
 		}
 		v.printTree(all, m.Number, indent+below, false)
 	}

@@ -58,7 +58,7 @@ func (v *verbCommand) runTest(ctx context.Context, host string, limit time.Durat
 	if err != nil {
 		dir = "/"
 	}
-	show := &testPrinter{out: v.Stdout, live: isTerminal(v.Stdout), quiet: asJSON}
+	show := &testPrinter{out: v.out, live: isTerminal(v.Stdout), quiet: asJSON}
 	show.route(routes[0].String())
 	v.answers.know(routes[0])
 	report := probe.Run(ctx, probe.Config{

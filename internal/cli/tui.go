@@ -289,7 +289,7 @@ func (s screenCommands) Run(verb tui.Verb, args ...string) error {
 // awaitEnter leaves what a command has printed on the terminal until it was
 // read.
 func (s screenCommands) awaitEnter() {
-	fmt.Fprint(s.Stdout, "\n-- Enter goes back to the screen --")
+	fmt.Fprint(s.out, "\n-- Enter goes back to the screen --")
 	buf := make([]byte, 64)
 	for {
 		n, err := s.Stdin.Read(buf)

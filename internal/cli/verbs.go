@@ -46,7 +46,7 @@ func (a *App) verbs(args []string) int {
 	v := &verbCommand{App: a}
 	root := v.root()
 	root.SetArgs(args)
-	root.SetOut(a.Stdout)
+	root.SetOut(a.out)
 	root.SetErr(a.Stderr)
 	ctx, stop := untilSignal()
 	defer stop()
@@ -60,12 +60,18 @@ func (a *App) verbs(args []string) int {
 			v.code = exitUsage
 		}
 	}
+	if lost, err := a.out.failed(); lost {
+		if err != nil {
+			a.voice.complain(err)
+		}
+		v.code = max(v.code, exitFailed)
+	}
 	return v.code
 }
 
 // printJSON prints a verb's answer for --json.
 func (v *verbCommand) printJSON(value any) error {
-	e := json.NewEncoder(v.Stdout)
+	e := json.NewEncoder(v.out)
 	e.SetIndent("", "  ")
 	return v.failed(e.Encode(value))
 }
@@ -195,9 +201,9 @@ func (v *verbCommand) upAll(ctx context.Context, routes []route.Route, pin bool)
 			case err != nil:
 				failures = append(failures, err)
 			case result.Fresh:
-				fmt.Fprintf(v.Stdout, "%s: up in %s (%s)\n", rt.Target().Name, shortDuration(time.Since(start)), rt)
+				fmt.Fprintf(v.out, "%s: up in %s (%s)\n", rt.Target().Name, shortDuration(time.Since(start)), rt)
 			default:
-				fmt.Fprintf(v.Stdout, "%s: already up (%s)\n", rt.Target().Name, rt)
+				fmt.Fprintf(v.out, "%s: already up (%s)\n", rt.Target().Name, rt)
 			}
 		})
 	}
@@ -249,7 +255,7 @@ func (v *verbCommand) downHosts(ctx context.Context, hosts []string, all bool) e
 			return nil
 		}
 		if err == nil {
-			fmt.Fprintf(v.Stdout, "closed %d connections\n", len(result.Closed))
+			fmt.Fprintf(v.out, "closed %d connections\n", len(result.Closed))
 		}
 		return err
 	}
@@ -271,7 +277,7 @@ func (a *App) drainOne(ctx context.Context, rt route.Route) error {
 	if _, err := a.tell(ctx, &api.Request{Op: api.OpDown, Drain: true, Key: string(rt.Key())}); err != nil {
 		return fmt.Errorf("%s: %w", rt.Target().Name, err)
 	}
-	fmt.Fprintf(a.Stdout, "%s: closes with its last session\n", rt.Target().Name)
+	fmt.Fprintf(a.out, "%s: closes with its last session\n", rt.Target().Name)
 	return nil
 }
 
@@ -280,7 +286,7 @@ func (a *App) downOne(ctx context.Context, rt route.Route) error {
 	if _, err := a.tell(ctx, &api.Request{Op: api.OpDown, Key: string(rt.Key())}); err != nil {
 		return fmt.Errorf("%s: %w", rt.Target().Name, err)
 	}
-	fmt.Fprintf(a.Stdout, "%s: closed\n", rt.Target().Name)
+	fmt.Fprintf(a.out, "%s: closed\n", rt.Target().Name)
 	return nil
 }
 
@@ -312,7 +318,7 @@ func (a *App) checkOne(ctx context.Context, rt route.Route) error {
 		return hostError(rt, err)
 	}
 	rtt := time.Duration(result.RTT * float64(time.Second))
-	fmt.Fprintf(a.Stdout, "%s: alive, round trip %s (%s)\n", rt.Target().Name, shortDuration(rtt), rt)
+	fmt.Fprintf(a.out, "%s: alive, round trip %s (%s)\n", rt.Target().Name, shortDuration(rtt), rt)
 	return nil
 }
 

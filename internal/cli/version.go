@@ -49,8 +49,8 @@ func (v *verbCommand) versionVerb() *cobra.Command {
 			if asJSON {
 				return v.printJSON(r)
 			}
-			_, err := fmt.Fprintln(v.Stdout, r)
-			return v.failed(err)
+			fmt.Fprintln(v.out, r)
+			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
