@@ -194,6 +194,7 @@ func (v *verbCommand) inEditor(ctx context.Context, text string) (string, error)
 	// The variable may hold flags, so a shell takes it apart, as git does.
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", editor+` "$1"`, "sh", name)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = v.Stdin, v.Stdout, v.Stderr, v.Environ
+	defer v.ending.lend()()
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("run %s: %w; nothing was changed", editor, err)
 	}

@@ -91,7 +91,7 @@ func TestEvilServerPromptsOnTheTerminal(t *testing.T) {
 	if _, err := master.WriteString("an answer\n"); err != nil {
 		t.Fatal(err)
 	}
-	answer, err := askOn(t.Context(), tty, api.Question{Intro: evilText, Text: evilText + "LAST", Echo: true})
+	answer, err := askOn(t.Context(), &ending{}, tty, api.Question{Intro: evilText, Text: evilText + "LAST", Echo: true})
 	if err != nil || answer != "an answer" {
 		t.Errorf("%q, %v", answer, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -104,6 +105,7 @@ func (a *App) runWatched(ctx context.Context) (int, error) {
 			_ = cmd.Process.Signal(s.signal)
 		}
 	})()
+	defer a.endWith(cmd)()
 	code := make([]byte, 1)
 	if n, _ := ours.Read(code); n == 1 {
 		return int(code[0]), cmd.Process.Release()
@@ -116,6 +118,20 @@ func (a *App) runWatched(ctx context.Context) (int, error) {
 		return cmd.ProcessState.ExitCode(), nil
 	}
 	return exitSSH, err
+}
+
+// endWith passes a child the signal that ends us by force, and gives it the time
+// to put the terminal back, until done.
+func (a *App) endWith(cmd *exec.Cmd) (done func()) {
+	ended := make(chan struct{})
+	stop := a.ending.atOnce(func(s os.Signal) {
+		_ = cmd.Process.Signal(s)
+		select {
+		case <-ended:
+		case <-time.After(endTime):
+		}
+	})
+	return func() { close(ended); stop() }
 }
 
 // again starts this command line again as a child in a role; the child has
@@ -142,6 +158,7 @@ func (a *App) runInBackground(role string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("go into the background: %w", err)
 	}
+	defer a.endWith(cmd)()
 	code := make([]byte, 1)
 	if n, _ := r.Read(code); n == 1 {
 		return int(code[0]), cmd.Process.Release()

@@ -1,13 +1,9 @@
 package cli
 
 import (
-	"context"
-	"errors"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"sallyport/internal/daemon"
 	"sallyport/internal/sshargs"
@@ -38,6 +34,7 @@ type App struct {
 	out     *stdout
 	voice   *voice
 	answers *answerer
+	ending  ending
 }
 
 // Main runs the program on the process's own surroundings and returns its
@@ -92,49 +89,4 @@ func (a *App) help(args []string, at int) int {
 		return a.verbs([]string{"help", args[at]})
 	}
 	return a.verbs([]string{"--help"})
-}
-
-// interrupted is the cancellation cause of a context that a signal ended.
-type interrupted struct{ signal os.Signal }
-
-func (e interrupted) Error() string { return "ended by " + e.signal.String() }
-
-// code is the exit code of a command that was ended so.
-func (e interrupted) code() int {
-	if s, ok := e.signal.(syscall.Signal); ok {
-		return exitSignals + int(s)
-	}
-	return exitSSH
-}
-
-// untilSignal gives a context that ends with the signals that end a command.
-func untilSignal() (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, endings()...)
-	go func() {
-		select {
-		case s := <-signals:
-			cancel(interrupted{s})
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() { signal.Stop(signals); cancel(nil) }
-}
-
-// endings are the signals that end a command, without those that we are to
-// ignore: nohup's, and those of a script's background jobs (clientloop.c:
-// client_loop).
-func endings() []os.Signal {
-	if signal.Ignored(syscall.SIGINT) { // the runtime does not tell of SIGQUIT; a shell ignores both
-		signal.Ignore(syscall.SIGQUIT)
-	}
-	return slices.DeleteFunc([]os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored)
-}
-
-// signalled reports whether ctx ended by a signal.
-func signalled(ctx context.Context) (interrupted, bool) {
-	var s interrupted
-	ok := errors.As(context.Cause(ctx), &s)
-	return s, ok
 }

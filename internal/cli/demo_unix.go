@@ -103,6 +103,7 @@ func (d *demo) shell(ctx context.Context) error {
 		d.dir, d.network.ConfigFile(), d.network.ConfigFile())
 	cmd := d.command(ctx, "target")
 	cmd.Stdin, cmd.Stdout = d.Stdin, d.Stdout
+	defer d.ending.lend()()
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && (!errors.As(err, &exit) || exit.ExitCode() == exitSSH) {
 		return fmt.Errorf("shell on target: %w", err)

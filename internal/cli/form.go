@@ -121,6 +121,7 @@ func (h *hostForm) ask(ctx context.Context, title, name string, e sshconfig.Entr
 	for _, field := range form.Fields {
 		h.shown = append(h.shown, strings.TrimSpace(field.Value))
 	}
+	defer h.v.ending.keep(h.v.Stdin)()
 	values, err := form.Run(ctx)
 	switch {
 	case errors.Is(err, tui.ErrCancelled):

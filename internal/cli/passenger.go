@@ -71,6 +71,7 @@ func (c *sshCommand) passenger(ctx context.Context, client *mux.Client) (int, er
 			return 0, fmt.Errorf("terminal: %w", err)
 		}
 		defer raw.leave()
+		defer c.ending.atOnce(func(os.Signal) { raw.leave() })()
 		defer c.watchWindow(int(pid))()
 		restore = raw.leave
 	}
@@ -143,6 +144,7 @@ func (c *sshCommand) localCommand() error {
 	}
 	cmd := exec.Command(shell, "-c", s.LocalCommand)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
+	defer c.ending.lend()()
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
 		return fmt.Errorf("LocalCommand: %w", err)

@@ -20,12 +20,13 @@ type person struct {
 	*voice
 	getenv  func(string) string
 	answers *answerer // what answers without a person, if anything
+	ending  *ending
 
 	asking sync.Mutex // one question at a time
 }
 
 func (a *App) newPerson() *person {
-	return &person{voice: a.voice, getenv: a.Getenv, answers: a.answers}
+	return &person{voice: a.voice, getenv: a.Getenv, answers: a.answers, ending: &a.ending}
 }
 
 // Ask is api.Person's.
@@ -52,7 +53,7 @@ func (p *person) byPerson(ctx context.Context, q api.Question) (string, error) {
 		return "", api.ErrNobody
 	}
 	defer tty.Close()
-	return askOn(ctx, tty, q)
+	return askOn(ctx, p.ending, tty, q)
 }
 
 // runAskpass asks through SSH_ASKPASS.
@@ -73,13 +74,14 @@ func (p *person) runAskpass(ctx context.Context, q api.Question) (string, error)
 // askOn asks on a terminal and reads one line. What must not be seen is typed
 // after the echo is off, so the question comes after that. When ctx ends first
 // the terminal is put back.
-func askOn(ctx context.Context, tty *os.File, q api.Question) (string, error) {
+func askOn(ctx context.Context, end *ending, tty *os.File, q api.Question) (string, error) {
 	restore := func() {}
 	if !q.Echo {
 		var err error
 		if restore, err = echoOff(tty); err != nil {
 			return "", api.ErrNobody
 		}
+		defer end.atOnce(func(os.Signal) { restore() })()
 	}
 	defer restore()
 	fmt.Fprint(tty, visible(q.Intro+q.Text))

@@ -123,6 +123,7 @@ func (v *verbCommand) runEverywhere(ctx context.Context, words []string, command
 			return err
 		}
 		defer os.Remove(r.stdin)
+		defer r.ending.atOnce(func(os.Signal) { os.Remove(r.stdin) })()
 	}
 	if f.close {
 		r.before = r.liveKeys(ctx)

@@ -78,7 +78,7 @@ func (a *App) ssh(f face, args []string) int {
 	case sshargs.ActionQuery:
 		return a.query(inv.Query)
 	case sshargs.ActionSession, sshargs.ActionDumpConfig, sshargs.ActionStdioForward, sshargs.ActionControl:
-		return c.run()
+		return a.untilSignal(c.run)
 	}
 	a.voice.complain(errors.New("this flag is not supported by this version"))
 	return exitSSH
@@ -112,9 +112,7 @@ type sshCommand struct {
 	lost       bool // the session has ended with its connection
 }
 
-func (c *sshCommand) run() int {
-	ctx, stop := untilSignal()
-	defer stop()
+func (c *sshCommand) run(ctx context.Context) int {
 	err := c.resolve(ctx)
 	if err == nil && c.inv.Action == sshargs.ActionDumpConfig {
 		return exitOK

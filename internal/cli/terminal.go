@@ -69,4 +69,15 @@ func (t *rawTerminal) leave() {
 	close(t.done)
 }
 
+// keep puts a terminal's modes back, when the command is ended by force before
+// done.
+func (e *ending) keep(f *os.File) (done func()) {
+	fd := int(f.Fd())
+	modes, err := term.GetState(fd)
+	if err != nil {
+		return func() {}
+	}
+	return e.atOnce(func(os.Signal) { _ = term.Restore(fd, modes) })
+}
+
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

@@ -48,7 +48,6 @@ the keys. "sally" alone does the same, and ends with the session of the host
 that was picked.`,
 		Example: "  sally                pick a host and go there\n  sally tui            come back after each session",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			v.ownSignals = true
 			return v.failed(v.showTUI(pick))
 		},
 	}
@@ -64,12 +63,18 @@ func (v *verbCommand) showTUI(pick bool) error {
 	if t := v.Getenv("TERM"); t == "" || t == "dumb" {
 		return fmt.Errorf("tui needs a terminal that can move its cursor, and TERM is %q; \"sally status\" shows the connections without", t)
 	}
-	ctx, stop := untilHangup()
-	defer stop()
-	picked, err := tui.Run(ctx, tui.Config{
-		Inventory: &screenHosts{verbCommand: v}, Daemon: screenDaemon{v}, Commands: screenCommands{v},
-		Pick: pick, In: v.Stdin, Out: v.Stdout, Env: v.Environ,
-	})
+	var picked string
+	var err error
+	if forced := v.untilHangup(func(ctx context.Context) int {
+		picked, err = tui.Run(ctx, tui.Config{
+			Inventory: &screenHosts{verbCommand: v}, Daemon: screenDaemon{v}, Commands: screenCommands{v},
+			Pick: pick, In: v.Stdin, Out: v.Stdout, Env: v.Environ,
+		})
+		return exitOK
+	}); forced != exitOK {
+		v.code = forced
+		return nil
+	}
 	var ended interrupted
 	switch {
 	case errors.As(err, &ended):
@@ -81,7 +86,6 @@ func (v *verbCommand) showTUI(pick bool) error {
 	case err != nil || picked == "":
 		return err
 	}
-	stop()
 	v.code = (&App{
 		Args: append([]string{"sally"}, v.commandLine(tui.Connect, picked)...), Stdin: v.Stdin, Stdout: v.Stdout, Stderr: v.Stderr,
 		Getenv: v.Getenv, Environ: v.Environ, Version: v.Version, Dir: v.Dir,
@@ -89,21 +93,17 @@ func (v *verbCommand) showTUI(pick bool) error {
 	return nil
 }
 
-// untilHangup gives a context that ends with the signals that end the screen.
-// ^C is not one of them: on the screen it is a key, and a program that runs
-// from there has it for itself.
-func untilHangup() (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(context.Background())
+// untilHangup is untilSignal with the signals that end the screen. ^C is not one
+// of them: on the screen it is a key, and a program that runs from there has it
+// for itself.
+func (v *verbCommand) untilHangup(run func(context.Context) int) int {
+	v.ending.elsewhere.Add(1) // and it stays so: the session that is picked has an ending of its own
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
-	go func() {
-		select {
-		case s := <-signals:
-			cancel(interrupted{s})
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() { signal.Stop(signals); cancel(nil) }
+	defer signal.Stop(signals)
+	screen := &ending{}
+	defer screen.keep(v.Stdin)()
+	return screen.until(signals, run)
 }
 
 // screenHosts is the configuration as the screens see it.

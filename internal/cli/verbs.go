@@ -37,21 +37,21 @@ type verbCommand struct {
 	verbose int
 	flags   []string // ssh's, that say which connection is meant
 	code    int
-	// ownSignals is set by a verb that takes the signals itself.
-	ownSignals bool
 }
 
 // verbs runs a verb and returns its exit code.
 func (a *App) verbs(args []string) int {
+	return a.untilSignal(func(ctx context.Context) int { return a.verb(ctx, args) })
+}
+
+func (a *App) verb(ctx context.Context, args []string) int {
 	v := &verbCommand{App: a}
 	root := v.root()
 	root.SetArgs(args)
 	root.SetOut(a.out)
 	root.SetErr(a.Stderr)
-	ctx, stop := untilSignal()
-	defer stop()
 	err := root.ExecuteContext(ctx)
-	if s, ok := signalled(ctx); ok && !v.ownSignals {
+	if s, ok := signalled(ctx); ok {
 		return s.code()
 	}
 	if err != nil {
