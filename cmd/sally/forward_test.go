@@ -304,6 +304,42 @@ func TestPinnedAfterCrash(t *testing.T) {
 	}
 }
 
+// TestPinnedUnsaved: what was done, and is not in the file, is said to be so.
+func TestPinnedUnsaved(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, sshtest.NewChain(t, sshtest.HostConfig{Name: "jump"}))
+	socket := func(name string) string { return filepath.Join(u.dir, name) }
+	u.pin("jump", "-D", socket("1"))
+	file := filepath.Join(u.dir, "sally", "forwards.json")
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(file, "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	wants := func(r result, out, problem string) {
+		t.Helper()
+		if r.code != 1 || !strings.HasPrefix(r.out, out) || !strings.HasPrefix(r.err, "sally: the forward"+problem+file+": ") || strings.Count(r.err, "\n") != 2 {
+			t.Errorf("%+v", r)
+		}
+	}
+	wants(u.sally("forward", "add", "jump", "-D", socket("2")), "2: ", " is added, but could not be put into ")
+	wants(u.sally("forward", "add", "--json", "jump", "-D", socket("3")), "[\n", " is added, but could not be put into ")
+	if list := u.forwards(); len(list) != 3 || !exists(socket("2")) {
+		t.Errorf("%+v", list)
+	}
+	wants(u.sally("forward", "rm", "1"), "1: removed ", " is ended, but could not be taken out of ")
+	wants(u.sally("forward", "rm", "all"), "2: removed ", "s are ended, but could not be taken out of ")
+	if list := u.forwards(); len(list) != 0 || exists(socket("2")) {
+		t.Errorf("%+v", list)
+	}
+	if err := os.RemoveAll(file); err != nil {
+		t.Fatal(err)
+	}
+	u.pin("jump", "-D", socket("4"))
+	u.must("forward", "rm", "4")
+}
+
 // TestPinnedNeedsAnswer: what only a person can answer is asked of whoever runs
 // a command, and said to who uses the forward.
 func TestPinnedNeedsAnswer(t *testing.T) {

@@ -103,6 +103,9 @@ type Result struct {
 	Records []Record
 	// Forwards are those added, listed or removed.
 	Forwards []Forward
+	// Unsaved is of those added or removed: the file of the pinned forwards that
+	// could not be written, and why; "" when it was.
+	Unsaved string
 }
 
 // Status describes the daemon.

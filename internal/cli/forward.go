@@ -102,16 +102,17 @@ it from the beginning. A connection that is lost comes back by itself. Without
 		Args: wantsArgs(1, 1, "forward add needs one host"), ValidArgsFunction: v.completeHosts,
 		RunE: func(cmd *cobra.Command, hosts []string) error {
 			added, err := v.addForwards(cmd.Context(), hosts[0], r)
-			switch {
-			case err != nil:
+			if err != nil {
 				return v.failed(err)
-			case asJSON:
-				return v.printJSON(added)
 			}
-			for _, f := range added {
-				fmt.Fprintf(v.out, "%s: %s\n", f.ID, describeForward(f))
+			if asJSON {
+				err = v.printJSON(added.Forwards)
+			} else {
+				for _, f := range added.Forwards {
+					fmt.Fprintf(v.out, "%s: %s\n", f.ID, describeForward(f))
+				}
 			}
-			return nil
+			return v.failed(errors.Join(err, unsaved(added, "added, but could not be put into")))
 		},
 	}
 	for _, f := range []struct{ letter, name, kind, usage string }{
@@ -128,7 +129,7 @@ it from the beginning. A connection that is lost comes back by itself. Without
 }
 
 // addForwards resolves the host and asks the daemon for its forwards.
-func (v *verbCommand) addForwards(ctx context.Context, host string, r *api.Request) ([]api.Forward, error) {
+func (v *verbCommand) addForwards(ctx context.Context, host string, r *api.Request) (*api.Result, error) {
 	routes, heard, err := v.resolve(ctx, []string{host})
 	if err != nil {
 		return nil, err
@@ -152,7 +153,24 @@ func (v *verbCommand) addForwards(ctx context.Context, host string, r *api.Reque
 		return nil, err
 	}
 	conn.Close()
-	return result.Forwards, nil
+	return result, nil
+}
+
+// unsavedError says that the next daemon will not find what was done.
+type unsavedError struct{ text string }
+
+func (e unsavedError) Error() string { return e.text }
+
+// unsaved is the error of a change that is not in the daemon's file.
+func unsaved(r *api.Result, what string) error {
+	if r.Unsaved == "" {
+		return nil
+	}
+	subject := "the forward is "
+	if len(r.Forwards) > 1 {
+		subject = "the forwards are "
+	}
+	return unsavedError{subject + what + " " + r.Unsaved}
 }
 
 // ownForwards are those of a host's configuration.
@@ -277,7 +295,7 @@ func (v *verbCommand) forwardRemove() *cobra.Command {
 			for _, f := range result.Forwards {
 				fmt.Fprintf(v.out, "%s: removed (%s over %s)%s\n", f.ID, describeForward(f), f.Host, ended(f.Connections))
 			}
-			return nil
+			return v.failed(unsaved(result, "ended, but could not be taken out of"))
 		},
 	}
 }

@@ -22,6 +22,8 @@ func hintFor(err error) string {
 		return "one of these hosts jumps through itself; \"ProxyJump none\" in its Host block ends the chain there"
 	case errors.As(err, new(frozenError)):
 		return "\"sally quit\" ends it by force; the next command starts another one, with the pinned forwards"
+	case errors.As(err, new(unsavedError)):
+		return "a daemon that follows one that has died goes by that file; the next \"forward add\" or \"forward rm\" writes it anew"
 	case errors.Is(err, daemon.ErrUnsafeDir):
 		return "another user may have prepared it; remove it or set XDG_RUNTIME_DIR to a directory of your own"
 	case errors.As(err, &failed) && failed.Code == api.CodeHop:

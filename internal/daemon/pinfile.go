@@ -45,10 +45,11 @@ var savedVariables = []string{
 	"DBUS_SESSION_BUS_ADDRESS", "SSH_SK_PROVIDER", "KRB5CCNAME",
 }
 
-// save writes what is pinned, or removes the file when nothing is.
-func (t *pins) save() error {
+// save writes what is pinned, or removes the file when nothing is. What it
+// returns is api.Result's Unsaved.
+func (t *pins) save() (unsaved string) {
 	if t.file == "" {
-		return nil
+		return ""
 	}
 	t.saving.Lock()
 	defer t.saving.Unlock()
@@ -57,16 +58,26 @@ func (t *pins) save() error {
 	saved := savedPins{Version: pinFileVersion, Last: t.last}
 	t.mu.Unlock()
 	if forgot {
-		return nil
+		return ""
 	}
 	for _, s := range t.all() {
 		if one := s.saved(); len(one.Forwards) > 0 {
 			saved.Sets = append(saved.Sets, one)
 		}
 	}
-	err := saved.write(t.file)
-	if err != nil {
+	if err := saved.write(t.file); err != nil {
 		t.server.log.Warn("pinned forwards are not saved", "err", err)
+		return fmt.Sprintf("%s: %v", t.file, reasonOf(err))
+	}
+	return ""
+}
+
+// reasonOf is why the system refused something, without the names of files that
+// nobody knows.
+func reasonOf(err error) error {
+	var reason syscall.Errno
+	if errors.As(err, &reason) {
+		return reason
 	}
 	return err
 }

@@ -68,13 +68,11 @@ func (c client) ForwardAdd(ctx context.Context, r *api.Request, ask *api.Asker) 
 		c.pins.drop(set)
 		return nil, apiError(err)
 	}
-	if err := c.pins.save(); err != nil {
-		asker{ask, r}.Tell(hop.Notice{Hop: rt.Target().Name, Kind: hop.NoticeWarning, Text: "the forward will not come back after a crash of the daemon: " + err.Error()})
-	}
+	unsaved := c.pins.save()
 	for _, p := range set.pins {
 		c.log.Info("forward pinned", "id", p.id, "hop", rt.Target().Name, "forward", p.describe())
 	}
-	return &api.Result{Key: string(rt.Key()), Forwards: c.pins.describe(set)}, nil
+	return &api.Result{Key: string(rt.Key()), Forwards: c.pins.describe(set), Unsaved: unsaved}, nil
 }
 
 // make checks what is asked for and puts it in the table, with the numbers that
@@ -220,7 +218,7 @@ func (c client) ForwardRemove(_ context.Context, r *api.Request) (*api.Result, e
 		result.Forwards = append(result.Forwards, c.pins.describePin(p))
 	}
 	c.pins.remove(gone)
-	_ = c.pins.save() // the log tells
+	result.Unsaved = c.pins.save()
 	for _, p := range gone {
 		c.log.Info("forward removed", "id", p.id, "hop", p.set.route.Target().Name, "forward", p.describe())
 	}
