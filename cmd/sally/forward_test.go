@@ -267,6 +267,20 @@ func TestPinnedAfterCrash(t *testing.T) {
 	u.pin("jump", "-D", filepath.Join(u.dir, "gone"))
 	u.must("forward", "rm", "5")
 	file := filepath.Join(u.dir, "sally", "forwards.json")
+	half := file + ".1234567" // of a daemon that was killed while it wrote
+	leave := func() {
+		t.Helper()
+		if err := os.WriteFile(half, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leave()
+	u.pin("jump", "-D", filepath.Join(u.dir, "gone"))
+	u.must("forward", "rm", "6")
+	if exists(half) {
+		t.Error("what a killed daemon has left stays")
+	}
+	leave()
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
@@ -291,13 +305,13 @@ func TestPinnedAfterCrash(t *testing.T) {
 	if list := u.forwards(); len(list) != 3 || list[0].Name != "two" || list[0].ID != "2" || list[2].ID != "4" {
 		t.Errorf("%+v", list)
 	}
-	if f := u.pin("jump", "-D", filepath.Join(u.dir, "gone")); f[0].ID != "6" {
+	if f := u.pin("jump", "-D", filepath.Join(u.dir, "gone")); f[0].ID != "7" {
 		t.Errorf("a new one after the crash: %+v", f)
 	}
 	u.must("quit")
 	await(t, "the daemon is gone", func() bool { return len(u.processes("daemon")) == 0 })
-	if exists(file) || exists(from[2].addr) {
-		t.Error("quit leaves the file or the socket")
+	if exists(file) || exists(half) || exists(from[2].addr) {
+		t.Error("quit leaves the file, half of one, or the socket")
 	}
 	if list := u.forwards(); len(list) != 0 {
 		t.Errorf("after quit: %+v", list)

@@ -86,7 +86,7 @@ func reasonOf(err error) error {
 // what the next daemon finds, however this one ends.
 func (saved savedPins) write(file string) error {
 	if len(saved.Sets) == 0 {
-		if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
+		if err := atomicfile.Remove(file); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		return nil
@@ -128,7 +128,7 @@ func (t *pins) forget() {
 	t.forgot = true
 	t.mu.Unlock()
 	if t.file != "" {
-		_ = os.Remove(t.file)
+		_ = atomicfile.Remove(t.file)
 	}
 }
 

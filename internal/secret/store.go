@@ -161,7 +161,7 @@ func (s *Store) Remove(ctx context.Context, account string) error {
 		}
 	}
 	if err == nil {
-		err = os.Remove(s.path(account))
+		err = atomicfile.Remove(s.path(account))
 	}
 	if err != nil {
 		return fmt.Errorf("forget the password of %s: %w", account, err)
