@@ -129,20 +129,3 @@ func TestSSHMessages(t *testing.T) {
 		}
 	})
 }
-
-// TestSSHStopWithForwards: a master without a session ends after "-O stop",
-// whatever it was asked to forward.
-func TestSSHStopWithForwards(t *testing.T) {
-	both(t, func(t *testing.T, c *client) {
-		chain := oneJump(t)
-		c.use(chain)
-		dir := t.TempDir()
-		ctl, listen := filepath.Join(dir, "ctl"), filepath.Join(dir, "listen")
-		master := c.start("-S", ctl, "-M", "-N", "jump")
-		await(t, "the socket is there", func() bool { _, err := os.Stat(ctl); return err == nil })
-		c.must("-S", ctl, "-O", "forward", "-L", listen+":127.0.0.1:9", "jump")
-		await(t, "it listens", func() bool { _, err := os.Stat(listen); return err == nil })
-		c.run("-S", ctl, "-O", "stop", "jump")
-		master.wait(soon)
-	})
-}

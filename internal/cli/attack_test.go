@@ -128,8 +128,9 @@ func TestVisible(t *testing.T) {
 func TestRoleIsNotInherited(t *testing.T) {
 	t.Setenv(backgroundVar, "99")
 	t.Setenv(roleVar, roleMaster)
+	t.Setenv(aloneVar, "1")
 	a := &App{Getenv: os.Getenv, Environ: os.Environ()}
-	if b := a.newBackground(); b == nil || !b.is(roleMaster) {
+	if b := a.newBackground(); b == nil || !b.is(roleMaster) || !b.isAlone() {
 		t.Fatalf("the role was not taken up: %+v", b)
 	}
 	out, err := exec.Command("env").Output()

@@ -23,6 +23,9 @@ const (
 	backgroundVar = "SALLY_BACKGROUND_FD"
 	// roleVar says what the child is to be.
 	roleVar = "SALLY_BACKGROUND_ROLE"
+	// aloneVar says that the control socket is another master's: one that ends
+	// meanwhile must not make the child the master.
+	aloneVar = "SALLY_BACKGROUND_ALONE"
 )
 
 // background is the two halves of -f. The parent waits in the foreground until
@@ -31,6 +34,7 @@ const (
 type background struct {
 	ready *os.File
 	role  string
+	alone bool
 	left  atomic.Bool // the parent was told to exit
 }
 
@@ -38,8 +42,8 @@ type background struct {
 // start in turn (LocalCommand, SSH_ASKPASS, a ProxyCommand that is sally again)
 // must not take it up as well, and a server must not be sent it.
 func (a *App) newBackground() *background {
-	number, role := a.Getenv(backgroundVar), a.Getenv(roleVar)
-	for _, name := range []string{backgroundVar, roleVar} {
+	number, role, alone := a.Getenv(backgroundVar), a.Getenv(roleVar), a.Getenv(aloneVar) != ""
+	for _, name := range []string{backgroundVar, roleVar, aloneVar} {
 		_ = os.Unsetenv(name)
 		a.Environ = slices.DeleteFunc(slices.Clone(a.Environ), func(e string) bool { return strings.HasPrefix(e, name+"=") })
 	}
@@ -48,11 +52,14 @@ func (a *App) newBackground() *background {
 		return nil
 	}
 	unix.CloseOnExec(fd)
-	return &background{ready: os.NewFile(uintptr(fd), "background"), role: role}
+	return &background{ready: os.NewFile(uintptr(fd), "background"), role: role, alone: alone}
 }
 
 // is reports whether this process has the role; none has it in the foreground.
 func (b *background) is(role string) bool { return b != nil && b.role == role }
+
+// isAlone reports whether the parent has found another master.
+func (b *background) isAlone() bool { return b.alone }
 
 // detach tells the parent to exit and leaves its session. It lets go of
 // standard input, and of the streams that are named: whoever waits for the end
@@ -144,6 +151,9 @@ func (a *App) again(role string, ready *os.File) (*exec.Cmd, error) {
 	}
 	cmd := &exec.Cmd{Path: self, Args: a.Args, Stdin: a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr, ExtraFiles: []*os.File{ready}}
 	cmd.Env = append(slices.Clone(a.Environ), backgroundVar+"=3", roleVar+"="+role)
+	if a.alone {
+		cmd.Env = append(cmd.Env, aloneVar+"=1")
+	}
 	return cmd, cmd.Start()
 }
 

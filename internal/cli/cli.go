@@ -35,6 +35,7 @@ type App struct {
 	voice   *voice
 	answers *answerer
 	ending  ending
+	alone   bool // the control socket is another master's, and this command does without
 }
 
 // Main runs the program on the process's own surroundings and returns its

@@ -53,10 +53,19 @@ func trustedMaster(conn *net.UnixConn) error {
 }
 
 // existingMaster is the master that a session of this command line may ride
-// on. Only the ssh face looks for one: sally has the daemon's.
+// on. Only the ssh face looks for one: sally has the daemon's. The part of a
+// command in the background has been told by the other what there was.
 func (c *sshCommand) existingMaster(ctx context.Context) (*mux.Client, error) {
 	if c.face != faceSSH || c.options.Control.Path == "" {
 		return nil, nil
+	}
+	for _, part := range []*background{c.background, c.watched} {
+		if part != nil {
+			if part.isAlone() {
+				c.dropControlPath()
+			}
+			return nil, nil
+		}
 	}
 	client, err := c.dialMaster(ctx)
 	if err != nil || client == nil {
@@ -65,6 +74,7 @@ func (c *sshCommand) existingMaster(ctx context.Context) (*mux.Client, error) {
 	if c.options.Control.Master == "yes" || c.options.Control.Master == "ask" {
 		c.voice.say(levelError, fmt.Sprintf("ControlSocket %s already exists, disabling multiplexing", c.options.Control.Path))
 		client.Close()
+		c.alone = true
 		c.dropControlPath()
 		return nil, nil
 	}
@@ -169,19 +179,19 @@ func (c *sshCommand) control(ctx context.Context) (int, error) {
 	case "check":
 		pid, err := client.Alive(ctx)
 		if err == nil {
-			c.voice.say(levelInfo, fmt.Sprintf("Master running (pid=%d)", pid))
+			c.voice.answer(levelQuiet, fmt.Sprintf("Master running (pid=%d)", pid))
 		}
 		return exitOK, err
 	case "exit":
 		err := client.Terminate(ctx)
 		if err == nil {
-			c.voice.say(levelInfo, "Exit request sent.")
+			c.voice.answer(levelFatal, "Exit request sent.")
 		}
 		return exitOK, err
 	case "stop":
 		err := client.StopListening(ctx)
 		if err == nil {
-			c.voice.say(levelInfo, "Stop listening request sent.")
+			c.voice.answer(levelFatal, "Stop listening request sent.")
 		}
 		return exitOK, err
 	case "forward":

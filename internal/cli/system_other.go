@@ -30,6 +30,7 @@ func (a *App) runWatched(context.Context) (int, error) { return 0, errNoBackgrou
 func (b *background) is(string) bool                   { return false }
 func (b *background) detach(...int)                    {}
 func (b *background) follow()                          {}
+func (b *background) isAlone() bool                    { return false }
 func detached() *syscall.SysProcAttr                   { return nil }
 func closeOnExec()                                     {}
 func relayWindowChange(int)                            {}

@@ -15,7 +15,8 @@ var logLevels = []string{"QUIET", "FATAL", "ERROR", "INFO", "VERBOSE", "DEBUG1",
 
 // The positions of levels in logLevels.
 const (
-	levelFatal = 1 + iota
+	levelQuiet = iota
+	levelFatal
 	levelError
 	levelInfo
 	levelVerbose
@@ -124,6 +125,16 @@ func (v *voice) say(level int, text string) {
 	}
 	text = strings.ReplaceAll(text, "\n", v.eol)
 	_, _ = io.WriteString(v.to, text+v.eol)
+}
+
+// answer prints what was asked for, down to a level: to standard error,
+// wherever messages go.
+func (v *voice) answer(level int, text string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if level <= v.level {
+		_, _ = io.WriteString(v.stderr, text+v.eol)
+	}
 }
 
 // complain prints an error and what may be done about it.
