@@ -12,9 +12,9 @@ const (
 // nudge has what a server says next through a jump host come at once. A server
 // holds it back until what it has said is acknowledged (Nagle's algorithm), and for a
 // tunnel that is for the jump host to do: its kernel delays it by 40 ms, unless there is
-// something to send along with it. So something is sent for what was received: a
-// request that wants no answer. Each hop does that for its own link, since what
-// is held back may be the end of a packet, of which nobody further in knows yet.
+// something to send along with it. So unless something else was sent since, a
+// request that wants no answer is. Each hop does that for its own link: what is
+// held back may be the end of a packet, of which nobody further in knows yet.
 func (c *Conn) nudge() {
 	left, last := nudgeBurst, time.Now()
 	for {
@@ -34,7 +34,9 @@ func (c *Conn) nudge() {
 			}
 			left, last = 1, time.Now()
 		}
-		left--
-		_, _, _ = c.SendRequest(keepalive, false, nil)
+		if c.wire.unanswered.Load() {
+			left--
+			_, _, _ = c.SendRequest(keepalive, false, nil)
+		}
 	}
 }

@@ -20,6 +20,8 @@ type wire struct {
 	heard   func()       // called after each read that brought something
 	kex     *kexWatch
 	nudges  chan struct{} // told of each read that brought something; nil where nobody nudges
+	// unanswered is true when nothing was sent since the last of those.
+	unanswered atomic.Bool
 
 	// state: guarded by mu
 	mu    sync.Mutex
@@ -40,6 +42,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		if w.heard != nil {
 			w.heard()
 		}
+		w.unanswered.Store(true)
 		select {
 		case w.nudges <- struct{}{}:
 		default:
@@ -63,6 +66,7 @@ func (w *wire) reason(err error) error {
 }
 
 func (w *wire) Write(p []byte) (int, error) {
+	w.unanswered.Store(false)
 	n, err := w.Conn.Write(p)
 	w.out.Add(int64(n))
 	if err == nil && w.kex != nil {
