@@ -73,7 +73,7 @@ const (
 
 // TestCostOfStarting: nothing that is linked in makes every command pay for it.
 func TestCostOfStarting(t *testing.T) {
-	cmd := newUserWith(t, "").cmd("-V")
+	cmd := newUserWith(t, "none").cmd("-V")
 	cmd.Env = append(cmd.Env, "GODEBUG=inittrace=1")
 	trace, err := cmd.CombinedOutput()
 	if err != nil {

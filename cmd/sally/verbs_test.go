@@ -209,7 +209,7 @@ func TestLogs(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	await(t, "the session's end is in the log", func() bool { return strings.Contains(u.must("logs", "-v"), `status="3"`) })
-	if all := u.must("logs", "-v"); strings.Contains(all, "nil") {
+	if all := u.must("logs", "-v"); strings.Contains(all, "<nil>") {
 		t.Errorf("an error that there was not, in the log:\n%s", all)
 	}
 	follower := u.start("logs", "-f", "target")
