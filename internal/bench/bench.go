@@ -103,10 +103,10 @@ func Run(ctx context.Context, config Config) (*Report, error) {
 	return b.report, failed
 }
 
-// choose finds the measures with these names; none means all.
 // ErrMeasure is the error of a run that wants an unknown measure.
 var ErrMeasure = errors.New("no measure")
 
+// choose finds the measures with these names; none means all.
 func choose(names []string) ([]measure, error) {
 	if len(names) == 0 {
 		return measures, nil
@@ -260,11 +260,16 @@ func (s *side) disconnect(ctx context.Context) error {
 		return nil
 	}
 	endProcesses(s.processes())
-	sockets, err := filepath.Glob(filepath.Join(strings.TrimSuffix(s.config, ".conf"), "*"))
+	sockets, err := filepath.Glob(s.socket("*"))
 	for _, path := range sockets {
 		err = errors.Join(err, os.RemoveAll(path))
 	}
 	return err
+}
+
+// socket is where a socket of the client is, by its name.
+func (s *side) socket(name string) string {
+	return filepath.Join(strings.TrimSuffix(s.config, ".conf"), name)
 }
 
 // processes lists the client's, masters and daemon included.

@@ -7,8 +7,6 @@ import (
 	"io"
 	"net"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -88,9 +86,7 @@ func fetchPage(socket string) error {
 }
 
 // forwardSocket is where the client listens.
-func (s *side) forwardSocket() string {
-	return filepath.Join(strings.TrimSuffix(s.config, ".conf"), "pages.sock")
-}
+func (s *side) forwardSocket() string { return s.socket("pages.sock") }
 
 // forward has the client listen, for as long as end is not called.
 func (s *side) forward(ctx context.Context, to string) (end func(), err error) {
