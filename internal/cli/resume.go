@@ -103,9 +103,7 @@ func (c *sshCommand) comeBack(ctx context.Context) (code int, err error) {
 			said = text
 			c.voice.say(levelInfo, "sally: "+visible(text))
 		}
-		select {
-		case <-time.After(pause/2 + rand.N(pause/2)):
-		case <-ctx.Done():
+		if !pass(ctx, pause/2+rand.N(pause/2)) {
 			return exitSSH, ctx.Err()
 		}
 	}
