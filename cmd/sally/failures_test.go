@@ -55,14 +55,21 @@ func TestUnreachable(t *testing.T) {
 	for _, tc := range cases {
 		for _, try := range []struct{ host, way, want string }{{tc.name, "", tc.direct}, {"far-" + tc.name, " via jump", tc.behind}} {
 			t.Run(try.host, func(t *testing.T) {
-				got := r.sally(try.host, "true")
-				wantError(t, got, fmt.Sprintf("%s (%s)%s: %s", try.host, tc.addr, try.way, try.want))
-				if got.code != 255 || got.out != "" {
-					t.Errorf("exit code %d, stdout %q", got.code, got.out)
+				var quickest time.Duration
+				for range 3 { // a busy machine may be late
+					got := r.sally(try.host, "true")
+					wantError(t, got, fmt.Sprintf("%s (%s)%s: %s", try.host, tc.addr, try.way, try.want))
+					if got.code != 255 || got.out != "" {
+						t.Errorf("exit code %d, stdout %q", got.code, got.out)
+					}
+					if tc.slow && got.took < limit {
+						t.Errorf("took %v, with ConnectTimeout %v", got.took, limit)
+					}
+					if quickest = got.took; quickest <= limit+900*time.Millisecond {
+						return
+					}
 				}
-				if late := got.took > limit+900*time.Millisecond; late || (tc.slow && got.took < limit) {
-					t.Errorf("took %v, with ConnectTimeout %v", got.took, limit)
-				}
+				t.Errorf("took %v, with ConnectTimeout %v", quickest, limit)
 			})
 		}
 	}
@@ -92,7 +99,7 @@ Host lost
 	for _, tc := range cases {
 		got := r.sally(tc.host, "true")
 		wantError(t, got, tc.first, tc.more)
-		if got.code != 255 || got.took > 5*time.Second {
+		if got.code != 255 || got.took > soon {
 			t.Errorf("%s: exit code %d after %v", tc.host, got.code, got.took)
 		}
 	}
@@ -111,7 +118,7 @@ func TestJumpDiesInMidSession(t *testing.T) {
 	start := time.Now()
 	got := session.end()
 	wantError(t, got, "jump1 ("+c.Host("jump1").Addr+"): alive: the server ")
-	if took := time.Since(start); got.code != 255 || took > 5*time.Second {
+	if took := time.Since(start); got.code != 255 || took > soon {
 		t.Errorf("exit code %d after %v", got.code, took)
 	}
 	got = r.sally("target", "true")
@@ -140,7 +147,7 @@ func TestFrozenJump(t *testing.T) {
 	}
 	got := session.end()
 	wantError(t, got, "jump1 ("+c.Host("jump1").Addr+"): alive: no answer to keepalive for 2s")
-	if took := time.Since(start); got.code != 255 || took > 5*time.Second {
+	if took := time.Since(start); got.code != 255 || took > soon {
 		t.Errorf("exit code %d after %v", got.code, took)
 	}
 	if got := r.sally("target", "echo again"); got.out != "again\n" { // over new connections
@@ -161,7 +168,7 @@ func TestFrozenTarget(t *testing.T) {
 	got := r.sally("check", "jump")
 	c.Host("jump").Thaw()
 	wantError(t, got, "jump ("+c.Host("jump").Addr+"): alive: no answer to keepalive for 5s")
-	if got.code != 1 || got.took < 5*time.Second || got.took > 6*time.Second {
+	if got.code != 1 || got.took < 5*time.Second || got.took > soon {
 		t.Errorf("exit code %d after %v", got.code, got.took)
 	}
 	r.leftNothing()
@@ -172,7 +179,7 @@ func TestFrozenTarget(t *testing.T) {
 func TestPrivateConnection(t *testing.T) {
 	sshtest.LeakCheck(t)
 	c := twoJumps(t)
-	r := newResident(t, "ConnectTimeout 1\n"+c.Config()+hostBlock("silent", sshtest.SilentPeer(t).Addr, "ProxyJump jump2"))
+	r := newResident(t, impatient("silent")+c.Config()+hostBlock("silent", sshtest.SilentPeer(t).Addr, "ProxyJump jump2"))
 	if got := r.sally("--no-daemon", "target", "echo alone; exit 7"); got.code != 7 || got.out != "alone\n" || got.err != "" {
 		t.Errorf("%+v", got)
 	}

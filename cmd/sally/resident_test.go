@@ -125,7 +125,7 @@ func (r *resident) leftNothing() {
 		r.t.Errorf("down: %+v", got)
 	}
 	var err error
-	if !poll(5*time.Second, func() bool { err = goleak.Find(r.before...); return err == nil }) {
+	if !poll(soon, func() bool { err = goleak.Find(r.before...); return err == nil }) {
 		r.t.Error(err)
 	}
 }

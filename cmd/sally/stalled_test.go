@@ -58,7 +58,7 @@ func TestCommandOnLostPath(t *testing.T) {
 					longest = max(longest, r.took)
 				}
 				t.Logf("%d commands: the last after %v", commands, longest)
-				if longest > 10*time.Second { // 3.5 s and a login, on a machine that is not busy
+				if longest > soon { // 3.5 s and a login, on a machine that is not busy
 					t.Errorf("%d commands: the last after %v", commands, longest)
 				}
 				for _, hop := range []string{"jump", "target"} {
@@ -81,7 +81,7 @@ func TestCommandOnSilentTarget(t *testing.T) {
 	c.Host("target").Freeze()
 	defer c.Host("target").Thaw()
 	r := u.sally("target", "echo", "back")
-	if r.code != 0 || r.out != "back\n" || r.took > 10*time.Second {
+	if r.code != 0 || r.out != "back\n" || r.took > soon {
 		t.Errorf("%+v", r)
 	}
 	wantOneLogin(t, c, "jump")
@@ -99,8 +99,8 @@ func TestSessionOnSilentPath(t *testing.T) {
 	proxy.Swallow()
 	start := time.Now()
 	u.must("target", "true")
-	con.Expect("jump ("+c.Host("jump").Addr+"): alive: no answer for 15s", 30*time.Second)
-	if code := con.Wait(soon); code != 255 || time.Since(start) > 30*time.Second {
+	con.Expect("jump ("+c.Host("jump").Addr+"): alive: no answer for 15s", 2*soon)
+	if code := con.Wait(soon); code != 255 || time.Since(start) > 2*soon {
 		t.Errorf("exit code %d after %v", code, time.Since(start))
 	}
 	await(t, "only the new connections are left", func() bool { return len(u.status().Masters) == 2 })
@@ -114,7 +114,7 @@ func TestStdioForwardOnSilentPath(t *testing.T) {
 	u.must("target", "true")
 	proxy.Swallow()
 	w := u.start("-W", c.Host("target").Addr, "jump")
-	if !w.out.await("SSH-2.0-", 10*time.Second) {
+	if !w.out.await("SSH-2.0-", soon) {
 		t.Errorf("stdout %q, stderr %q", w.out, w.err)
 	}
 	w.in.Close()
@@ -130,7 +130,7 @@ func TestStockSSHOnSilentPath(t *testing.T) {
 	proxy.Swallow()
 	cmd := c.SSH("-o", "ControlPath="+socket, "target", "echo back")
 	cmd.Env = u.env()
-	if r := u.run(cmd); r.code != 0 || r.out != "back\n" || r.took > 10*time.Second {
+	if r := u.run(cmd); r.code != 0 || r.out != "back\n" || r.took > soon {
 		t.Errorf("%+v", r)
 	}
 	if n := c.Host("target").AcceptedLogins(); n != 2 {
@@ -150,7 +150,7 @@ func TestPinnedOnSilentPath(t *testing.T) {
 	c.Host("target").Freeze()
 	defer c.Host("target").Thaw()
 	start := time.Now()
-	if !carries(from.network, from.addr) || time.Since(start) > 15*time.Second {
+	if !carries(from.network, from.addr) || time.Since(start) > soon {
 		t.Errorf("a pinned forward: after %v: %+v", time.Since(start), u.forwards())
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -239,7 +238,7 @@ func TestOutputClosed(t *testing.T) {
 	}
 	await(t, "the command ends", func() bool { return len(u.processes("-F")) == 0 })
 	var sessions int
-	if !poll(5*time.Second, func() bool { sessions = u.master("jump").Sessions; return sessions == 0 }) {
+	if !poll(soon, func() bool { sessions = u.master("jump").Sessions; return sessions == 0 }) {
 		t.Errorf("%d sessions left", sessions)
 	}
 }

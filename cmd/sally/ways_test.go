@@ -17,7 +17,7 @@ func TestFailureWithinAChain(t *testing.T) {
 	jump1, jump2 := c.Host("jump1"), c.Host("jump2")
 	closed := strings.Replace(like(c, "target", "closed", c.Host("target").Addr, "ProxyJump jump2"), c.Host("target").IdentityFile(), jump1.IdentityFile(), 1)
 	// As the last hop behind both jump hosts, and as the middle one behind jump1.
-	config := "ConnectTimeout 1\n" + c.Config() + closed + like(c, "target", "impostor", jump1.Addr, "ProxyJump jump2")
+	config := impatient("silent", "middle-silent") + c.Config() + closed + like(c, "target", "impostor", jump1.Addr, "ProxyJump jump2")
 	failing := []string{"closed", "impostor"}
 	for _, b := range broken(t) {
 		if b.name != "refuses" && b.name != "resets" && b.name != "silent" {
@@ -125,7 +125,7 @@ func TestUndefinedJump(t *testing.T) {
 	sshtest.LeakCheck(t)
 	c := forest(t)
 	target := c.Host("target")
-	r := newResident(t, "ConnectTimeout 2\n"+c.Config()+
+	r := newResident(t, c.Config()+
 		like(c, "target", "one", target.Addr, "ProxyJump nowhere.invalid")+
 		like(c, "target", "two", target.Addr, "ProxyJump nowhere.invalid", "AlternateProxyJump elsewhere.invalid")+
 		like(c, "target", "good", target.Addr, "ProxyJump nowhere.invalid", "AlternateProxyJump jump2"))

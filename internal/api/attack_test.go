@@ -108,7 +108,7 @@ func TestStoppedClient(t *testing.T) {
 	if err := end(t, done); !isTimeout(err) {
 		t.Errorf("%v", err)
 	}
-	if d := <-took; d > 10*wait.send {
+	if d := <-took; d > 50*wait.send {
 		t.Errorf("100 notices held the dial up for %v", d)
 	}
 }

@@ -72,7 +72,7 @@ func TestOneQuestionAboutOneHostKey(t *testing.T) {
 	s := newServer(t, nil)
 	h := testHop(t, s.addr)
 	h.Options.HostKey.StrictHostKeyChecking = "ask"
-	h.Options.Connect.Timeout = time.Second
+	h.Options.Connect.Timeout = 3 * time.Second
 	consents := &Consents{}
 
 	refused := strangers(t, h, consents, "a", "b", "c")

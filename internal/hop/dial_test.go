@@ -43,11 +43,11 @@ func TestPeersThatMisbehave(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := testHop(t, addrOf(t, test.addr))
-			h.Options.Connect.Timeout = 300 * time.Millisecond
+			h.Options.Connect.Timeout = time.Second
 			start := time.Now()
 			_, err := dialHop(t, h, answers())
 			wantStage(t, err, test.stage, test.texts...)
-			if took := time.Since(start); took > 3*time.Second {
+			if took := time.Since(start); took > 20*time.Second {
 				t.Errorf("took %v", took)
 			}
 		})
@@ -118,7 +118,7 @@ func TestKeepAlive(t *testing.T) {
 	proxy := sshtest.NewProxy(t, s.addr.String())
 	h := testHop(t, addrOf(t, proxy.Addr))
 	h.Options.HostKey.StrictHostKeyChecking = "accept-new"
-	h.Options.Connect.ServerAliveSet, h.Options.Connect.ServerAliveInterval, h.Options.Connect.ServerAliveCountMax = true, 30*time.Millisecond, 2
+	h.Options.Connect.ServerAliveSet, h.Options.Connect.ServerAliveInterval, h.Options.Connect.ServerAliveCountMax = true, 600*time.Millisecond, 2
 	c, err := dialHop(t, h, answers())
 	if err != nil {
 		t.Fatal(err)
@@ -126,13 +126,13 @@ func TestKeepAlive(t *testing.T) {
 	select {
 	case <-c.Done():
 		t.Fatalf("a server that answers was given up: %v", c.Wait())
-	case <-time.After(300 * time.Millisecond):
+	case <-time.After(2 * time.Second):
 	}
 	proxy.Stall()
 	select {
 	case <-c.Done():
-		wantStage(t, c.Wait(), StageAlive, "no answer to keepalive for 60ms", "Timeout, server not responding")
-	case <-time.After(10 * time.Second):
+		wantStage(t, c.Wait(), StageAlive, "no answer to keepalive for 1.2s", "Timeout, server not responding")
+	case <-time.After(20 * time.Second):
 		t.Fatal("a silent server was not noticed")
 	}
 }

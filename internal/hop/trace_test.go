@@ -102,7 +102,7 @@ func TestTraceOfFailures(t *testing.T) {
 		{silent, "resolving, resolved, connecting, connected"},
 	} {
 		h := testHop(t, addrOf(t, test.addr))
-		h.Options.Connect.Timeout = 200 * time.Millisecond
+		h.Options.Connect.Timeout = time.Second
 		events, err := dialTraced(t, h, nil)
 		if err == nil {
 			t.Fatal("no error")

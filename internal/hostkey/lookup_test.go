@@ -110,7 +110,7 @@ func TestMatchPatternTakesItsTimeOnly(t *testing.T) {
 	if matchPattern(pattern, name) {
 		t.Error("matches")
 	}
-	if d := time.Since(start); d > time.Second {
+	if d := time.Since(start); d > 10*time.Second {
 		t.Errorf("took %v", d)
 	}
 }

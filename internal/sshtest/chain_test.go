@@ -83,12 +83,12 @@ func TestKeyThenKeyboardInteractive(t *testing.T) {
 	h := c.Host("host")
 	for range 2 {
 		con := Tty(t, c.SSH("host", "whoami"))
-		con.Expect("Password: ", 10*time.Second)
+		con.Expect("Password: ", soon)
 		con.Send(h.Account.Password + "\r")
-		con.Expect("One-time password", 10*time.Second)
+		con.Expect("One-time password", soon)
 		con.Send(h.Code() + "\r")
-		con.Expect(h.Account.Name, 10*time.Second)
-		if status := con.Wait(10 * time.Second); status != 0 {
+		con.Expect(h.Account.Name, soon)
+		if status := con.Wait(soon); status != 0 {
 			t.Errorf("status %d", status)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const soon = 10 * time.Second
+const soon = 20 * time.Second
 
 func TestConsoleConverses(t *testing.T) {
 	LeakCheck(t)
@@ -65,7 +65,7 @@ func TestConsoleFailsWithATranscript(t *testing.T) {
 		"echo hello":                 `want "bye", but the terminal was closed`,
 	} {
 		fake := inFake(t, func(t testing.TB) {
-			Tty(t, exec.Command("sh", "-c", command)).Expect("bye", 500*time.Millisecond)
+			Tty(t, exec.Command("sh", "-c", command)).Expect("bye", 2*time.Second)
 		})
 		if !strings.Contains(fake.said, want) || !strings.Contains(fake.said, `"hello\r\n"`) {
 			t.Errorf("want %q and the transcript, got %q", want, fake.said)

@@ -40,16 +40,20 @@ func TestSilentPeers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		c.SetReadDeadline(time.Now().Add(soon))
+		got := make([]byte, len(name))
+		if _, err := io.ReadFull(c, got); err != nil || string(got) != name {
+			t.Errorf("heard %q, %v; want %q", got, err, name)
+		}
 		c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-		got, err := io.ReadAll(c)
-		if string(got) != name || !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("heard %q, %v; want %q and silence", got, err, name)
+		if got, err := io.ReadAll(c); len(got) > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("heard %q, %v; want silence", got, err)
 		}
 		if p.Connections() != 1 || p.Open() != 1 {
 			t.Errorf("%d connections, %d open", p.Connections(), p.Open())
 		}
 		c.Close()
-		if !poll(5*time.Second, func() bool { return p.Open() == 0 }) {
+		if !poll(soon, func() bool { return p.Open() == 0 }) {
 			t.Error("the peer does not notice the end")
 		}
 	}
@@ -57,7 +61,7 @@ func TestSilentPeers(t *testing.T) {
 
 func TestGarbageAndEndlessPeers(t *testing.T) {
 	LeakCheck(t)
-	if got, err := talk(GarbagePeer(t, []byte("\x00\xffno ssh")).Addr, nil, 5*time.Second); string(got) != "\x00\xffno ssh" || err != nil {
+	if got, err := talk(GarbagePeer(t, []byte("\x00\xffno ssh")).Addr, nil, soon); string(got) != "\x00\xffno ssh" || err != nil {
 		t.Errorf("garbage: %q, %v", got, err)
 	}
 	c, err := net.Dial("tcp", EndlessPeer(t, []byte("blah\n")).Addr)
@@ -71,7 +75,7 @@ func TestGarbageAndEndlessPeers(t *testing.T) {
 }
 
 func TestResetAfterBanner(t *testing.T) {
-	got, err := talk(ResetAfterBanner(t).Addr, []byte("SSH-2.0-me\r\n"), 5*time.Second)
+	got, err := talk(ResetAfterBanner(t).Addr, []byte("SSH-2.0-me\r\n"), soon)
 	if string(got) != banner && len(got) > 0 || !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("%q, %v", got, err)
 	}
@@ -116,7 +120,7 @@ func TestProxyDelays(t *testing.T) {
 	p := NewProxy(t, echoPeer(t).Addr)
 	p.Delay(200 * time.Millisecond)
 	start := time.Now()
-	if _, err := talk(p.Addr, []byte("ping"), 10*time.Second); err != nil {
+	if _, err := talk(p.Addr, []byte("ping"), soon); err != nil {
 		t.Fatal(err)
 	}
 	if d := time.Since(start); d < 200*time.Millisecond {
@@ -137,7 +141,7 @@ func TestProxyStallsAndResumes(t *testing.T) {
 		return err
 	}
 	io.WriteString(c, "ping")
-	if err := exchange(5 * time.Second); err != nil {
+	if err := exchange(soon); err != nil {
 		t.Fatal(err)
 	}
 	p.Stall()
@@ -146,7 +150,7 @@ func TestProxyStallsAndResumes(t *testing.T) {
 		t.Errorf("stalled: %v", err)
 	}
 	p.Resume()
-	if err := exchange(5 * time.Second); err != nil {
+	if err := exchange(soon); err != nil {
 		t.Errorf("resumed: %v", err)
 	}
 	p.Stall() // must not keep the test from ending
@@ -164,7 +168,7 @@ func TestProxyResets(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Reset()
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(soon))
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("%v", err)
 	}
@@ -174,7 +178,7 @@ func TestProxyFlipsOneBit(t *testing.T) {
 	p := NewProxy(t, echoPeer(t).Addr)
 	p.FlipBit(3)
 	for _, want := range []string{"aaqa", "aaaa"} {
-		if got, err := talk(p.Addr, []byte("aaaa"), 5*time.Second); string(got) != want || err != nil {
+		if got, err := talk(p.Addr, []byte("aaaa"), soon); string(got) != want || err != nil {
 			t.Errorf("%q, %v; want %q", got, err, want)
 		}
 	}

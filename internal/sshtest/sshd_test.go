@@ -4,14 +4,13 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 )
 
 // ready opens a session that stays and waits until it runs.
 func ready(t *testing.T, c *Chain, args ...string) *Console {
 	t.Helper()
 	con := Tty(t, c.SSH(append(args, "echo rea''dy; exec sleep 600")...))
-	con.Expect("ready", 10*time.Second)
+	con.Expect("ready", soon)
 	return con
 }
 
@@ -21,13 +20,13 @@ func TestKillRefusesAndRestartServes(t *testing.T) {
 	h := c.Host("host")
 	// The session's program has left its session and its parents.
 	con := Tty(t, c.SSH("host", "setsid sleep 612 </dev/null >/dev/null 2>&1 & echo rea''dy; exec sleep 600"))
-	con.Expect("ready", 10*time.Second)
+	con.Expect("ready", soon)
 	// A process is not found in the moment in which it executes a program.
-	if !poll(10*time.Second, func() bool { return len(ProcessesWith(h.mark)) >= 2 }) {
+	if !poll(soon, func() bool { return len(ProcessesWith(h.mark)) >= 2 }) {
 		t.Errorf("session processes: %v", ProcessesWith(h.mark))
 	}
 	h.Kill()
-	if status := con.Wait(10 * time.Second); status != 255 {
+	if status := con.Wait(soon); status != 255 {
 		t.Errorf("status %d after Kill", status)
 	}
 	if left := ProcessesWith(h.mark); len(left) > 0 || len(h.sshds()) > 0 {
@@ -49,7 +48,7 @@ func TestDropEndsConnectionsOnly(t *testing.T) {
 	c := NewChain(t, HostConfig{Name: "host"})
 	con := ready(t, c, "host")
 	c.Host("host").Drop()
-	if status := con.Wait(10 * time.Second); status != 255 {
+	if status := con.Wait(soon); status != 255 {
 		t.Errorf("status %d", status)
 	}
 	if _, errOut, status := run(t, c, "host", "true"); status != 0 {
@@ -61,7 +60,7 @@ func TestFreezeAndThaw(t *testing.T) {
 	LeakCheck(t)
 	c := NewChain(t, HostConfig{Name: "jump"}, HostConfig{Name: "target"})
 	con := Tty(t, c.SSH("-t", "target", "echo rea''dy; read x; echo got $x"))
-	con.Expect("ready", 10*time.Second)
+	con.Expect("ready", soon)
 	c.Host("jump").Freeze()
 	con.Send("word\r")
 	// New connections work meanwhile.
@@ -72,8 +71,8 @@ func TestFreezeAndThaw(t *testing.T) {
 		t.Errorf("the frozen hop passed data\n%s", con.Transcript())
 	}
 	c.Host("jump").Thaw()
-	con.Expect("got word", 10*time.Second)
-	con.Wait(10 * time.Second)
+	con.Expect("got word", soon)
+	con.Wait(soon)
 	c.Host("jump").Freeze() // must not keep the test from ending
 }
 
