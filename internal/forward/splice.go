@@ -82,6 +82,8 @@ func gone(s Stream) <-chan struct{} {
 func pump(dst, src Stream, n *atomic.Uint64, ends chan<- end) {
 	readErr, writeErr := copyData(dst, src, n)
 	switch {
+	case writeErr == io.EOF: // a channel that its peer has closed: an end as well
+		ends <- end{src: src}
 	case writeErr != nil:
 		ends <- end{src: src, err: writeErr}
 		if gone(src) != nil {

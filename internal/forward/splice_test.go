@@ -120,6 +120,29 @@ func TestSpliceReset(t *testing.T) {
 	}
 }
 
+// ended is a channel that its peer has closed: the library says io.EOF to who
+// writes to it.
+type ended struct{ Stream }
+
+func (ended) Write([]byte) (int, error) { return 0, io.EOF }
+
+// TestSpliceIntoEnded: that a peer takes nothing more is an end, and no error.
+func TestSpliceIntoEnded(t *testing.T) {
+	sshtest.LeakCheck(t)
+	near, a := pair(t)
+	b, far := pair(t)
+	done := make(chan error, 1)
+	go func() { done <- Splice(a, ended{b}, nil) }()
+	if _, err := near.Write([]byte("more")); err != nil {
+		t.Error(err)
+	}
+	far.Close()
+	if err := <-done; err != nil {
+		t.Errorf("ended with %v", err)
+	}
+	near.Close()
+}
+
 // TestSpliceUploadBeforeReset keeps what was sent before an abrupt end: the
 // sender does not read its answer, so that the kernel resets it.
 func TestSpliceUploadBeforeReset(t *testing.T) {

@@ -145,28 +145,52 @@ func TestStdio(t *testing.T) {
 	}
 }
 
-// TestStdioPeerGoes has a peer that closes while our side says nothing more:
-// Stdio must not wait for it.
+// TestStdioPeerGoes has a peer that has closed while our side still writes: that
+// is an end and no error, as with ssh, once sshd has met it.
 func TestStdioPeerGoes(t *testing.T) {
 	sshtest.LeakCheck(t)
 	s := login(t)
 	peer := listenPeer(t, "tcp", "127.0.0.1:0", func(c Stream) { c.Write([]byte("bye")) })
+	for range 10 {
+		near, far := pair(t)
+		done := make(chan error, 1)
+		go func() { done <- Stdio(context.Background(), s.client, to(peer.Addr().String()), far, nil) }()
+		if got, err := io.ReadAll(near); string(got) != "bye" || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+		go func() {
+			defer near.Close()
+			for { // sshd keeps its half of the channel for it
+				if _, err := near.Write([]byte("more")); err != nil {
+					return
+				}
+			}
+		}()
+		if err := <-done; err != nil {
+			t.Errorf("while we write: %v", err)
+		}
+	}
+}
+
+// TestStdioIsEnded has a peer that neither reads nor ends.
+func TestStdioIsEnded(t *testing.T) {
+	sshtest.LeakCheck(t)
+	s := login(t)
+	release := make(chan struct{})
+	peer := listenPeer(t, "tcp", "127.0.0.1:0", func(c Stream) { c.Write([]byte("here")); <-release })
+	defer close(release)
 	near, far := pair(t)
 	defer near.Close()
-	done := make(chan error, 1)
 	ctx, cancel := context.WithCancelCause(context.Background())
+	done := make(chan error, 1)
 	go func() { done <- Stdio(ctx, s.client, to(peer.Addr().String()), far, nil) }()
-	if got, err := io.ReadAll(near); string(got) != "bye" || err != nil {
-		t.Errorf("%q, %v", got, err)
-	}
-	// sshd keeps its half of the channel for what we might still send.
-	if _, err := near.Write([]byte("x")); err != nil {
+	if _, err := io.ReadFull(near, make([]byte, 4)); err != nil {
 		t.Error(err)
 	}
 	stop := errors.New("stop")
 	cancel(stop)
-	if err := <-done; err != nil && !errors.Is(err, stop) {
-		t.Error(err)
+	if err := <-done; !errors.Is(err, stop) {
+		t.Errorf("ended with %v", err)
 	}
 }
 

@@ -48,8 +48,10 @@ func (t *Through) Join(ctx context.Context, stdio Stream, count *Counters) error
 	_, err := splice(stdio, t.ch, count)
 	select {
 	case <-t.ch.Closed(): // so that what was sent has left before the program does
-		return err
 	case <-ctx.Done():
+	}
+	if ctx.Err() != nil { // it has closed the channel
 		return context.Cause(ctx)
 	}
+	return err
 }
