@@ -44,7 +44,7 @@ var measures = []measure{
 	{"cold-far", "opening a chain of slow links", measureColdFar},
 	{"bulk", "data through two jumps", measureBulk},
 	{"bulk-far", "data over a slow link", measureBulkFar},
-	{"typing", "keystrokes beside a download", measureTyping},
+	{"typing", "keystrokes beside a download and an upload", measureTyping},
 	{"targets", "a hundred targets, and what they cost when idle", measureTargets},
 }
 

@@ -3,10 +3,8 @@ package bench
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 )
 
@@ -98,73 +96,4 @@ func (b *bench) move(ctx context.Context, s *side, host string, up bool, size in
 	used = usedSince(before)
 	used += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	return took, used, nil
-}
-
-func measureTyping(ctx context.Context, b *bench) error {
-	var idle, busy [2]Figure
-	for i, p := range []string{"p50", "p99"} {
-		idle[i] = Figure{Name: "typing-" + p, Title: "keystroke to echo, nothing else, " + p, Unit: "ms"}
-		busy[i] = Figure{Name: "typing-busy-" + p, Title: "… while a download runs, " + p, Unit: "ms"}
-	}
-	busy[1].Goal = &Goal{Bound: 3, Of: idle[1].Name}
-	err := b.inTurns(b.rounds(4), func(s *side) error {
-		if _, err := s.run(ctx, "target", "true"); err != nil {
-			return err
-		}
-		for _, set := range []*[2]Figure{&idle, &busy} {
-			echoes, err := b.keystrokes(ctx, s, set == &busy)
-			if err != nil {
-				return err
-			}
-			set[0].sampleOf(s).add(quantile(echoes, 0.5))
-			set[1].sampleOf(s).add(quantile(echoes, 0.99))
-		}
-		return nil
-	})
-	b.report.Figures = append(b.report.Figures, idle[0], idle[1], busy[0], busy[1])
-	return err
-}
-
-// keystrokes types into a terminal of the target and gives the times until the echo,
-// in order; beside it, when busy, a download runs on the same connection.
-func (b *bench) keystrokes(ctx context.Context, s *side, busy bool) (echoes []float64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, runTimeout/4)
-	defer cancel()
-	if busy {
-		load := s.command(ctx, "target", "cat /dev/zero")
-		if err := load.Start(); err != nil {
-			return nil, err
-		}
-		defer func() { _ = load.Process.Kill(); _ = load.Wait() }()
-		time.Sleep(300 * time.Millisecond)
-	}
-	cmd := s.command(ctx, "-tt", "target", "stty raw echo; echo ready; exec cat > /dev/null")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-	if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
-		return nil, s.failure(cmd, err)
-	}
-	for range b.rounds(250) {
-		time.Sleep(8 * time.Millisecond)
-		begun := time.Now()
-		if _, err := in.Write([]byte("x")); err != nil {
-			return nil, s.failure(cmd, err)
-		}
-		if _, err := io.ReadFull(out, make([]byte, 1)); err != nil {
-			return nil, s.failure(cmd, err)
-		}
-		echoes = append(echoes, ms(time.Since(begun)))
-	}
-	slices.Sort(echoes)
-	return echoes, nil
 }

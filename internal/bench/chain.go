@@ -25,10 +25,16 @@ const (
 	kexPrefix = "kex-" // with one key exchange for both clients
 	many      = 100    // targets behind the second jump host: t-1, t-2, …
 	lone      = "lone" // the target, directly and over one slow link
+	thin      = "thin" // the same over one that takes little, as from a home
 )
 
-// linkRTT is the round trip over a slow link.
-const linkRTT = 100 * time.Millisecond
+// linkRTT is the round trip over a slow link; thinRTT and thinRate, in bytes a
+// second, are of the thin one.
+const (
+	linkRTT  = 100 * time.Millisecond
+	thinRTT  = 20 * time.Millisecond
+	thinRate = 10_000_000 / 8
+)
 
 // sameKex is what both clients have; OpenSSH's own first choice has a part that
 // is there for quantum computers.
@@ -68,9 +74,12 @@ func newChain(ctx context.Context, dir string) (*chain, error) {
 		if c.hosts[name], err = c.startServer(ctx, name); err != nil {
 			return c, fmt.Errorf("start %s: %w", name, err)
 		}
-		if c.links[name], err = newLink(c.hosts[name].addr, linkRTT); err != nil {
+		if c.links[name], err = newLink(c.hosts[name].addr, linkRTT, 0); err != nil {
 			return c, err
 		}
+	}
+	if c.links[thin], err = newLink(c.hosts["target"].addr, thinRTT, thinRate); err != nil {
+		return c, err
 	}
 	return c, c.writeKnownHosts()
 }
@@ -186,7 +195,7 @@ func (c *chain) writeKnownHosts() error {
 		}
 		fmt.Fprintf(&b, "%s,%s%s,%s%s", name, farPrefix, name, kexPrefix, name)
 		if name == "target" {
-			fmt.Fprintf(&b, ",%s,t-*", lone)
+			fmt.Fprintf(&b, ",%s,%s,t-*", lone, thin)
 		}
 		fmt.Fprintf(&b, " %s\n", bytes.TrimSpace(key))
 	}
@@ -221,6 +230,7 @@ func (c *chain) clientConfig(lines []string) string {
 		via = name
 	}
 	host(lone, c.links["target"].addr(), "")
+	host(thin, c.links[thin].addr(), "")
 	for i := range many {
 		host(targetName(i), c.hosts["target"].addr, "jump2")
 	}

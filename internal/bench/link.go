@@ -13,6 +13,7 @@ type link struct {
 	listener net.Listener
 	target   string
 	oneWay   time.Duration
+	upward   int // bytes a second that it takes from the client; 0 for all there are
 	running  sync.WaitGroup
 
 	mu    sync.Mutex
@@ -24,12 +25,16 @@ type link struct {
 // any window in use here.
 const linkQueue = 4096
 
-func newLink(target string, rtt time.Duration) (*link, error) {
+// modemBuffer is what a link of limited rate has taken and not yet passed on, as
+// a modem has: the rest waits in the client's kernel.
+const modemBuffer = 32 << 10
+
+func newLink(target string, rtt time.Duration, upward int) (*link, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	l := &link{listener: listener, target: target, oneWay: rtt / 2, conns: map[net.Conn]bool{}}
+	l := &link{listener: listener, target: target, oneWay: rtt / 2, upward: upward, conns: map[net.Conn]bool{}}
 	l.running.Go(l.accept)
 	return l, nil
 }
@@ -82,9 +87,14 @@ func (l *link) relay(client net.Conn) {
 	if !l.keep(client) || !l.keep(server) {
 		return
 	}
+	if l.upward > 0 {
+		if err := client.(*net.TCPConn).SetReadBuffer(modemBuffer); err != nil {
+			return
+		}
+	}
 	var both sync.WaitGroup
-	both.Go(func() { l.pump(server.(*net.TCPConn), client) })
-	both.Go(func() { l.pump(client.(*net.TCPConn), server) })
+	both.Go(func() { l.pump(server.(*net.TCPConn), client, l.upward) })
+	both.Go(func() { l.pump(client.(*net.TCPConn), server, 0) })
 	both.Wait()
 }
 
@@ -94,15 +104,22 @@ type packet struct {
 	due  time.Time
 }
 
-// pump carries one direction, its end included.
-func (l *link) pump(to *net.TCPConn, from net.Conn) {
+// pump carries one direction, its end included, at a rate if there is one.
+func (l *link) pump(to *net.TCPConn, from net.Conn, rate int) {
 	queue := make(chan packet, linkQueue)
 	var reader sync.WaitGroup
 	reader.Go(func() {
 		defer close(queue)
+		size := 64 << 10
+		if rate > 0 {
+			size = modemBuffer / 4
+		}
 		for {
-			buf := make([]byte, 64<<10)
+			buf := make([]byte, size)
 			n, err := from.Read(buf)
+			if rate > 0 {
+				time.Sleep(time.Duration(n) * time.Second / time.Duration(rate))
+			}
 			if n > 0 {
 				queue <- packet{buf[:n:n], time.Now().Add(l.oneWay)}
 			}
