@@ -115,7 +115,7 @@ func TestSSHShellOnATerminal(t *testing.T) {
 		chain := oneJump(t)
 		c.use(chain)
 		con := c.tty("jump")
-		before := con.Termios()
+		before := con.FirstTermios()
 		con.Send("stty size; echo $TERM $SSH_TTY\r")
 		con.Expect("24 80", soon)
 		con.Expect("xterm /dev/pts/", soon)

@@ -92,7 +92,7 @@ func TestInterruptAtPassword(t *testing.T) {
 	shell := exec.Command("sh", "-c", script, "sh", program, "-F", u.config, "target")
 	shell.Env = u.env()
 	con := sshtest.Tty(t, shell)
-	before := con.Termios()
+	before := con.FirstTermios()
 	con.Expect("@target's password: ", soon)
 	if before.Lflag&unix.ECHO == 0 || con.Termios().Lflag&unix.ECHO != 0 {
 		t.Error("the echo was not on before, or is not off now")

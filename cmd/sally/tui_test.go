@@ -311,7 +311,7 @@ func TestScreensTerminal(t *testing.T) {
 	cmd := u.cmd("tui")
 	cmd.Env = append(u.env(), "NO_COLOR=1", "TERM=xterm-256color", "COLORTERM=truecolor")
 	con := sshtest.Tty(t, cmd)
-	before := con.Termios()
+	before := con.FirstTermios()
 	con.Expect("good", soon)
 	con.Send("\x03")
 	if code := con.Wait(soon); code != 130 {

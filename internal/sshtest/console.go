@@ -18,10 +18,11 @@ import (
 // Console is a program on a terminal, and somebody who reads and types. Every
 // failure ends the test and shows what was on the terminal.
 type Console struct {
-	t    testing.TB
-	cmd  *exec.Cmd
-	pty  *os.File
-	done chan struct{} // closed when the program has ended and its output is read
+	t     testing.TB
+	cmd   *exec.Cmd
+	pty   *os.File
+	first unix.Termios
+	done  chan struct{} // closed when the program has ended and its output is read
 
 	// state: guarded by mu
 	mu      sync.Mutex
@@ -43,6 +44,7 @@ func Tty(t testing.TB, cmd *exec.Cmd) *Console {
 	defer tty.Close()
 	c := &Console{t: t, cmd: cmd, pty: interruptible(t, master), done: make(chan struct{}), changed: make(chan struct{})}
 	c.Resize(80, 24)
+	c.first = c.Termios()
 	if err := startOn(cmd, tty); err != nil {
 		c.pty.Close()
 		t.Fatal(err)
@@ -195,6 +197,9 @@ func (c *Console) Resize(columns, rows int) {
 	ws := &unix.Winsize{Col: uint16(columns), Row: uint16(rows)}
 	c.control("resize", func(fd int) error { return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, ws) })
 }
+
+// FirstTermios is the terminal's state before the program was started.
+func (c *Console) FirstTermios() unix.Termios { return c.first }
 
 // Termios is the terminal's state: its modes can be compared before and after.
 func (c *Console) Termios() unix.Termios {
