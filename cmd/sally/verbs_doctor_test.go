@@ -45,6 +45,17 @@ func patient(t *testing.T, config string) (u *user, file string) {
 	return newUserWith(t, file), file
 }
 
+// TestDoctorVerbJoins: what is wrong on many lines is said once.
+func TestDoctorVerbJoins(t *testing.T) {
+	t.Parallel()
+	const block = "Host web1\n  Tags prod\n"
+	u, file := patient(t, strings.Repeat(block, 7)+"IgnoreUnknown none\n")
+	r := u.sally("doctor")
+	if strings.Count(r.out, "[own-keyword]") != 1 || !strings.Contains(r.out, "   at: "+file+":2, 4, 6, 8, 10, and 2 more\n") || !strings.Contains(r.out, "\n7 errors") {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestDoctorVerb(t *testing.T) {
 	t.Parallel()
 	u, file := patient(t, ailing)

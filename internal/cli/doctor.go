@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -175,7 +176,9 @@ func (v *verbCommand) printFindings(r *doctor.Report, mended bool) {
 		if f.Fixable {
 			fixable++
 		}
-		fmt.Fprint(v.out, visible(describeFinding(f, home)))
+	}
+	for _, a := range alike(r.Findings) {
+		fmt.Fprint(v.out, visible(a.describe(home)))
 	}
 	if len(r.Findings) == 0 {
 		fmt.Fprintln(v.out, visible("nothing found: "+describeChecked(r.Checked)))
@@ -194,8 +197,33 @@ func (v *verbCommand) printFindings(r *doctor.Report, mended bool) {
 	fmt.Fprintf(v.out, "%s\nlooked at: %s\n", text, visible(describeChecked(r.Checked)))
 }
 
-// describeFinding is a finding in a few lines.
-func describeFinding(f doctor.Finding, home string) string {
+// ailment is a finding that may be on several lines of a file.
+type ailment struct {
+	doctor.Finding
+	lines []string
+}
+
+// alike joins findings of which only the line differs, where the first of them
+// is: a keyword may stand in a thousand blocks.
+func alike(findings []doctor.Finding) []*ailment {
+	var all []*ailment
+	seen := map[string]*ailment{}
+	for _, f := range findings {
+		key := fmt.Sprintf("%q", []string{f.ID, f.File, f.What, f.Why, f.Fix, strings.Join(f.Hosts, "\n")})
+		a := seen[key]
+		if a == nil {
+			a = &ailment{Finding: f}
+			all, seen[key] = append(all, a), a
+		}
+		if f.Line > 0 {
+			a.lines = append(a.lines, strconv.Itoa(f.Line))
+		}
+	}
+	return all
+}
+
+// describe is a finding in a few lines.
+func (f *ailment) describe(home string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s", f.Severity, f.What)
 	if len(f.Hosts) > 0 {
@@ -207,8 +235,8 @@ func describeFinding(f doctor.Finding, home string) string {
 		if home != "" && strings.HasPrefix(at, home+"/") {
 			at = "~" + at[len(home):]
 		}
-		if f.Line > 0 {
-			at += fmt.Sprintf(":%d", f.Line)
+		if len(f.lines) > 0 {
+			at += ":" + strings.Join(few(f.lines), ", ")
 		}
 		fmt.Fprintf(&b, "   at: %s\n", at)
 	}
