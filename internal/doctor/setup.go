@@ -73,6 +73,7 @@ type setup struct {
 	ctx        context.Context
 	env        sshconfig.Env
 	files      *sshconfig.Files
+	memory     *route.Memory
 	loadErr    error
 	statements []sshconfig.Statement
 	hosts      []*host
@@ -112,6 +113,7 @@ func newSetup(ctx context.Context, cfg Config) (*setup, error) {
 	}
 	s.files, s.loadErr = sshconfig.Load(cfg.File, s.env)
 	if s.loadErr == nil {
+		s.memory = route.NewMemory(s.files)
 		s.statements = s.files.Statements()
 		s.resolveHosts()
 		s.lookAtKeys()
@@ -162,10 +164,10 @@ func (s *setup) resolve(name string) *host {
 		h.err, s.checked.Cut = s.ctx.Err(), true
 		return h
 	}
-	if h.resolved, h.err = s.files.Resolve(s.ctx, sshconfig.Query{Host: name}); h.err != nil {
+	if h.resolved, h.err = s.memory.Resolve(s.ctx, sshconfig.Query{Host: name}); h.err != nil {
 		return h
 	}
-	h.route, h.err = route.Resolve(s.ctx, s.files, sshconfig.Query{Host: name})
+	h.route, h.err = route.Resolve(s.ctx, s.memory, sshconfig.Query{Host: name})
 	return h
 }
 

@@ -44,7 +44,7 @@ type exported struct {
 // written, are returned.
 func (v *Inventory) Export(ctx context.Context, w io.Writer, format string, want func(Host) bool) (left []string, err error) {
 	hosts := []exported{}
-	res := newCache(v.files)
+	res := route.NewMemory(v.files)
 	for _, h := range v.Hosts(ctx) {
 		if !want(h) {
 			continue
@@ -53,6 +53,7 @@ func (v *Inventory) Export(ctx context.Context, w io.Writer, format string, want
 			left = append(left, h.Name)
 			continue
 		}
+		res.Passing = h.Name
 		e, err := exportHost(ctx, res, h)
 		if err != nil {
 			return nil, err

@@ -290,13 +290,14 @@ func (im *importing) verify(ctx context.Context) (again bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	res := newCache(files)
+	res := route.NewMemory(files)
 	before := len(im.taken)
 	for i := range im.hosts {
 		h := &im.hosts[i]
 		if h.Err != nil {
 			continue
 		}
+		res.Passing = h.Name
 		if _, err := route.Resolve(ctx, printing{res}, sshconfig.Query{Host: h.Name}); err != nil {
 			im.drop(h, wouldBeBad(err))
 		}

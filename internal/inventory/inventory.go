@@ -125,11 +125,11 @@ func (v *Inventory) Has(name string) bool { return len(v.files.Naming(name)) > 0
 
 // Hosts resolves every host, in the order of the files.
 func (v *Inventory) Hosts(ctx context.Context) []Host {
-	res := newCache(v.files)
+	res := route.NewMemory(v.files)
 	blocks := v.files.Hosts()
 	hosts := make([]Host, len(blocks))
 	for i, b := range blocks {
-		res.listed = b.Name
+		res.Passing = b.Name
 		hosts[i] = resolveHost(ctx, res, b)
 	}
 	return hosts
@@ -184,38 +184,6 @@ func (o offline) Resolve(ctx context.Context, q sshconfig.Query) (*sshconfig.Res
 	local := sshconfig.Override{Keyword: "CanonicalizeFallbackLocal", Value: "yes", From: "listing"}
 	q.Overrides = append(q.Overrides[:len(q.Overrides):len(q.Overrides)], local)
 	return o.Resolver.Resolve(ctx, q)
-}
-
-// cache remembers the answers for jump hosts, which are asked for again and
-// again, and not that for the host that is being listed.
-type cache struct {
-	route.Resolver
-	listed string
-	known  map[string]cached
-}
-
-type cached struct {
-	r   *sshconfig.Resolved
-	err error
-}
-
-func newCache(res route.Resolver) *cache {
-	return &cache{Resolver: res, known: make(map[string]cached)}
-}
-
-func (c *cache) Resolve(ctx context.Context, q sshconfig.Query) (*sshconfig.Resolved, error) {
-	key := q.Host
-	for _, o := range q.Overrides {
-		key += "\x00" + o.Keyword + "=" + o.Value
-	}
-	if a, ok := c.known[key]; ok {
-		return a.r, a.err
-	}
-	r, err := c.Resolver.Resolve(ctx, q)
-	if key != c.listed {
-		c.known[key] = cached{r, err}
-	}
-	return r, err
 }
 
 // Dependent is a line that makes hosts jump through a host.
