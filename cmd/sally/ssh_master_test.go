@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -44,6 +46,42 @@ func TestSSHControlAnswers(t *testing.T) {
 				t.Errorf("-O %s: %+v, want %q", test.command, r, test.want)
 			}
 		}
+		master.wait(soon)
+	})
+}
+
+// TestSSHControlForwards: all that can be done is done, and the exit codes are
+// ssh's.
+func TestSSHControlForwards(t *testing.T) {
+	both(t, func(t *testing.T, c *client) {
+		c.use(oneJump(t))
+		dir := t.TempDir()
+		ctl := filepath.Join(dir, "ctl")
+		master := c.start("-S", ctl, "-M", "-N", "jump")
+		await(t, "the socket is there", func() bool { _, err := os.Stat(ctl); return err == nil })
+		good, bad := dir+"/good:127.0.0.1:9", dir+"/none/bad:127.0.0.1:9"
+		for _, test := range []struct {
+			command []string
+			code    int
+			listens bool
+		}{
+			{[]string{"forward", "-L", bad, "-L", good}, 255, true},
+			{[]string{"cancel", "-L", bad, "-L", good}, 0, false},
+			{[]string{"cancel", "-L", good}, 0, false},
+			{[]string{"cancel"}, 0, false},
+			{[]string{"forward"}, 0, false},
+			{[]string{"check", "-E", dir + "/none/log"}, 1, false},
+		} {
+			r := c.run(append(append([]string{"-S", ctl, "-O"}, test.command...), "jump")...)
+			conn, err := net.Dial("unix", dir+"/good")
+			if err == nil {
+				conn.Close()
+			}
+			if r.code != test.code || (err == nil) != test.listens || strings.Contains(r.err, "forward") != slices.Contains(test.command, "-L") {
+				t.Errorf("%q: %+v; %v", test.command, r, err)
+			}
+		}
+		c.run("-S", ctl, "-O", "exit", "jump")
 		master.wait(soon)
 	})
 }

@@ -194,10 +194,8 @@ func (c *sshCommand) control(ctx context.Context) (int, error) {
 			c.voice.answer(levelFatal, "Stop listening request sent.")
 		}
 		return exitOK, err
-	case "forward":
-		return c.controlForwards(ctx, client, true)
-	case "cancel":
-		return c.controlForwards(ctx, client, false)
+	case "forward", "cancel":
+		return c.controlForwards(ctx, client)
 	case "conninfo", "channels":
 		text, err := client.Info(ctx, strings.Replace(c.inv.Control, "conninfo", "connection", 1))
 		if err == nil {
@@ -236,26 +234,42 @@ func (c *sshCommand) proxied(ctx context.Context, client *mux.Client) (int, erro
 	return c.session(ctx)
 }
 
-// controlForwards opens or cancels the forwards of the command line.
-func (c *sshCommand) controlForwards(ctx context.Context, client *mux.Client, open bool) (int, error) {
+// controlForwards opens or cancels the forwards of the command line: all that
+// can be. As ssh says it, it is no failure that there are none, or that one which
+// is to be cancelled is not there.
+func (c *sshCommand) controlForwards(ctx context.Context, client *mux.Client) (int, error) {
 	all := configuredForwards(c.options.Forward)
-	if len(all) == 0 {
+	if len(all) == 0 && c.face != faceSSH {
 		return 0, errors.New("no forwarding specified")
 	}
+	do := c.openForward
+	if c.inv.Control == "cancel" {
+		do = func(ctx context.Context, client *mux.Client, f mux.Forward) error { return client.CloseForward(ctx, f) }
+	}
+	var failed error
 	for _, f := range all {
-		if !open {
-			if err := client.CloseForward(ctx, f); err != nil {
-				return 0, err
+		if err := do(ctx, client, f); err != nil {
+			if failed != nil {
+				c.voice.complain(failed)
 			}
-			continue
-		}
-		port, err := client.OpenForward(ctx, f)
-		if err != nil {
-			return 0, inOneVoice(err)
-		}
-		if f.Kind == mux.ForwardRemote && f.ListenPath == "" && f.ListenPort == 0 {
-			fmt.Fprintf(c.out, "%d\n", port)
+			failed = err
 		}
 	}
-	return exitOK, nil
+	if failed != nil && c.inv.Control == "cancel" && c.face == faceSSH {
+		c.voice.complain(failed)
+		failed = nil
+	}
+	return exitOK, failed
+}
+
+// openForward opens one, and prints the port that a server has chosen.
+func (c *sshCommand) openForward(ctx context.Context, client *mux.Client, f mux.Forward) error {
+	port, err := client.OpenForward(ctx, f)
+	if err != nil {
+		return inOneVoice(err)
+	}
+	if f.Kind == mux.ForwardRemote && f.ListenPath == "" && f.ListenPort == 0 {
+		fmt.Fprintf(c.out, "%d\n", port)
+	}
+	return nil
 }

@@ -60,7 +60,7 @@ func (a *App) ssh(f face, args []string) int {
 	if inv.LogFile != "" {
 		if err := a.voice.redirect(inv.LogFile); err != nil {
 			a.voice.complain(err)
-			return exitSSH
+			return exitFailed // as ssh
 		}
 	}
 	if inv.Syslog {
