@@ -201,9 +201,9 @@ func TestSSHPreferredAuthentications(t *testing.T) {
 func TestSSHNoSuchIdentity(t *testing.T) {
 	both(t, func(t *testing.T, c *client) {
 		c.use(oneJump(t))
-		for _, name := range []string{"", "/no/such", "~/.ssh/no such"} {
+		for _, name := range []string{"", "/no/such", "~/.ssh/no such", "~nobody/no/such"} {
 			r := c.run("-i", name, "jump", "echo in")
-			want := strings.TrimPrefix(name, "~") + " not accessible: No such file or directory.\n"
+			want := strings.TrimPrefix(strings.TrimPrefix(name, "~nobody"), "~") + " not accessible: No such file or directory.\n"
 			if r.code != 0 || r.out != "in\n" || !strings.HasPrefix(r.err, "Warning: Identity file ") || !strings.HasSuffix(r.err, want) {
 				t.Errorf("%q: %+v", name, r)
 			}

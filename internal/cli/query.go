@@ -59,7 +59,7 @@ func answerQuery(what string) ([]string, bool) {
 		return keep(both, isCert), true
 	case "hostkeyalgorithms":
 		return have.HostKeys, true
-	case "key-sig", "pubkeyacceptedalgorithms":
+	case "key-sig", "pubkeyacceptedalgorithms", "pubkeyacceptedkeytypes", "hostbasedacceptedalgorithms", "hostbasedkeytypes":
 		return have.PublicKeyAuths, true
 	case "sig", "casignaturealgorithms":
 		return keep(have.PublicKeyAuths, func(s string) bool { return !isCert(s) }), true

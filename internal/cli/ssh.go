@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -221,9 +222,13 @@ func missingIdentity(o sshconfig.Override) (file string, missing bool) {
 		if env, err := sshconfig.DefaultEnv(); err == nil {
 			file = filepath.Join(env.Home, rest)
 		}
-	}
-	if strings.HasPrefix(file, "~") { // somebody else's
-		return "", false
+	} else if rest, ok := strings.CutPrefix(file, "~"); ok { // somebody else's
+		name, rest, _ := strings.Cut(rest, "/")
+		owner, err := user.Lookup(name)
+		if err != nil {
+			return "", false // which is an error when it is used
+		}
+		file = filepath.Join(owner.HomeDir, rest)
 	}
 	_, err := os.Stat(file)
 	return file, err != nil
