@@ -206,7 +206,7 @@ func (c *chaos) echoThrough(addr string, rng *rand.Rand) outcome {
 // pinned uses a forward that belongs to the daemon, and outlives it.
 func (c *chaos) pinned(target string) request {
 	echo := sshtest.NewPeer(c.t, func(conn net.Conn) { _, _ = io.Copy(conn, conn) })
-	listen := freePort(c.t)
+	listen := sshtest.RefusedPort(c.t)
 	c.must("forward", "add", target, "-L", listen+":"+echo.Addr)
 	return func(_ int, rng *rand.Rand) outcome { return c.echoThrough(listen, rng) }
 }

@@ -19,7 +19,7 @@ func TestLock(t *testing.T) {
 	u := newUser(t, c)
 	socket := "ControlPath=" + filepath.Join(u.dir, "%C")
 	echo := sshtest.NewPeer(t, func(conn net.Conn) { _, _ = io.Copy(conn, conn) })
-	port := freePort(t)
+	port := sshtest.RefusedPort(t)
 	u.must("forward", "add", "target", "-L", port+":"+echo.Addr)
 	through, err := net.Dial("tcp", port)
 	if err != nil {

@@ -82,13 +82,11 @@ type end struct{ network, addr, flag string }
 
 func listenEnds(t testing.TB) []end {
 	t.Helper()
-	v4, v6 := sshtest.RefusedPort(t), sshtest.RefusedPort(t)
-	_, port4, _ := net.SplitHostPort(v4)
-	_, port6, _ := net.SplitHostPort(v6)
+	v4, v6 := sshtest.RefusedPort(t), sshtest.RefusedPort6(t)
 	path := filepath.Join(t.TempDir(), "l")
 	return []end{
-		{"tcp", v4, "127.0.0.1:" + port4},
-		{"tcp", "[::1]:" + port6, "[::1]:" + port6},
+		{"tcp", v4, v4},
+		{"tcp", v6, v6},
 		{"unix", path, path},
 	}
 }

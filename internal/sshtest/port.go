@@ -61,3 +61,10 @@ func RefusedPort(t testing.TB) string {
 	t.Helper()
 	return reservePort(t, "127.0.0.1").addr
 }
+
+// RefusedPort6 is one of IPv6: what is free in one family need not be in the
+// other.
+func RefusedPort6(t testing.TB) string {
+	t.Helper()
+	return reservePort(t, "::1").addr
+}
