@@ -58,7 +58,7 @@ long: test-deps dist-check
 	go test -tags long -timeout 20m ./cmd/sally ./internal/daemon
 
 # Half an hour of killing, freezing, delaying, dropping and restarting hops and
-# the daemon under load; "make test" has 45 seconds of it. The seed is printed:
+# the daemon under load; "make test" has a minute of it. The seed is printed:
 # SALLY_CHAOS_SEED=n repeats the actions. The summary goes to CHAOS_REPORT.
 CHAOS_FOR ?= 30m
 CHAOS_REPORT ?= chaos-report.md

@@ -22,7 +22,7 @@ const (
 	chaosBound = 90 * time.Second
 	// chaosFor is the length of a run in "make test"; "make chaos" sets
 	// SALLY_CHAOS_FOR, and prints the seed for SALLY_CHAOS_SEED.
-	chaosFor = 45 * time.Second
+	chaosFor = time.Minute
 )
 
 // chaos is a run: a chain of hosts with a proxy before each, a load, and
