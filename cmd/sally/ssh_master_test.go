@@ -12,6 +12,14 @@ import (
 	"testing"
 )
 
+// master starts a master for jump that serves a control socket, and no session.
+func (c *client) master(ctl string) *live {
+	c.t.Helper()
+	l := c.start("-S", ctl, "-M", "-N", "jump")
+	await(c.t, "the socket is there", func() bool { _, err := os.Stat(ctl); return err == nil })
+	return l
+}
+
 // TestSSHStopWithForwards: a master without a session ends after "-O stop",
 // whatever it was asked to forward.
 func TestSSHStopWithForwards(t *testing.T) {
@@ -20,8 +28,7 @@ func TestSSHStopWithForwards(t *testing.T) {
 		c.use(chain)
 		dir := t.TempDir()
 		ctl, listen := filepath.Join(dir, "ctl"), filepath.Join(dir, "listen")
-		master := c.start("-S", ctl, "-M", "-N", "jump")
-		await(t, "the socket is there", func() bool { _, err := os.Stat(ctl); return err == nil })
+		master := c.master(ctl)
 		c.must("-S", ctl, "-O", "forward", "-L", listen+":127.0.0.1:9", "jump")
 		await(t, "it listens", func() bool { _, err := os.Stat(listen); return err == nil })
 		c.run("-S", ctl, "-O", "stop", "jump")
@@ -36,8 +43,7 @@ func TestSSHControlAnswers(t *testing.T) {
 		c.use(oneJump(t))
 		dir := t.TempDir()
 		ctl := filepath.Join(dir, "ctl")
-		master := c.start("-S", ctl, "-M", "-N", "jump")
-		await(t, "the socket is there", func() bool { _, err := os.Stat(ctl); return err == nil })
+		master := c.master(ctl)
 		for _, test := range []struct{ command, want string }{
 			{"check", fmt.Sprintf("Master running (pid=%d)", master.cmd.Process.Pid)}, {"exit", "Exit request sent."},
 		} {
@@ -57,8 +63,7 @@ func TestSSHControlForwards(t *testing.T) {
 		c.use(oneJump(t))
 		dir := t.TempDir()
 		ctl := filepath.Join(dir, "ctl")
-		master := c.start("-S", ctl, "-M", "-N", "jump")
-		await(t, "the socket is there", func() bool { _, err := os.Stat(ctl); return err == nil })
+		master := c.master(ctl)
 		good, bad := dir+"/good:127.0.0.1:9", dir+"/none/bad:127.0.0.1:9"
 		for _, test := range []struct {
 			command []string
