@@ -334,7 +334,7 @@ func TestNoWayWorks(t *testing.T) {
 	for _, want := range []string{"sally: lost (" + bad[0].addr + "): open: none of 3 ways leads there",
 		"\n  via gone (", "gone (" + bad[0].addr + "): connect: connection refused",
 		"\n  via hole (", "hole (" + bad[1].addr + "): connect: none of 2 ways leads there",
-		"\n    " + bad[1].addr + " (1s): connect: no answer", "\n    " + bad[0].addr + " (", "connect: connection refused",
+		"\n    " + bad[1].addr + " (", "s): connect: no answer", "\n    " + bad[0].addr + " (", "connect: connection refused",
 		"\n  via jump2 (", fmt.Sprintf("lost (%s) via jump2: open: connect failed", bad[0].addr)} {
 		i := strings.Index(rest, want)
 		if i < 0 {

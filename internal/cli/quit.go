@@ -80,13 +80,15 @@ func (a *App) awaitEnd(ctx context.Context, pid int) bool {
 	defer cancel()
 	for {
 		conn, err := a.dialDaemon(ctx)
-		if err != nil {
-			return ctx.Err() == nil
-		}
-		now := daemonPID(conn)
-		conn.Close()
-		if now != pid {
+		if errors.Is(err, errNoDaemon) {
 			return true
+		}
+		if err == nil { // else the time was over, or the queue of a frozen one is full
+			now := daemonPID(conn)
+			conn.Close()
+			if now > 0 && now != pid {
+				return true
+			}
 		}
 		if !pass(ctx, 10*time.Millisecond) {
 			return false
