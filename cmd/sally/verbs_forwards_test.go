@@ -48,8 +48,8 @@ func TestStatusOfReplaced(t *testing.T) {
 	u.pin("target", "-L", pinned+":db:1", "--now")
 	u.start("-L", command+":db:2", "target", "cat")
 	await(t, "it runs", func() bool { m := u.master("target"); return m.Sessions == 1 && len(m.Forwards) == 2 })
+	u.must("-O", "stop", "jump") // first: the pinned forward moves as soon as its target is stopped
 	u.must("-O", "stop", "target")
-	u.must("-O", "stop", "jump")
 	u.must("target", "true")
 	tree := regexp.MustCompile(`(?m)^jump \(\S+\), draining \S+, .*
 └─ target \(\S+\), draining \S+, 1 session, .*
@@ -57,7 +57,7 @@ func TestStatusOfReplaced(t *testing.T) {
 jump \(\S+\), up \S+, .*
 └─ target \(\S+\), up \S+, .*
       forward local ` + pinned + ` to db:1, pinned\n\z`)
-	await(t, "the pinned forward has moved", func() bool { return len(u.status().Masters[3].Held) == 1 })
+	await(t, "the pinned forward has moved", func() bool { m := u.status().Masters; return len(m) == 4 && len(m[3].Held) == 1 })
 	if out := u.must("status"); !tree.MatchString(out) {
 		t.Errorf("status:\n%s", out)
 	}
