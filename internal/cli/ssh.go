@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/user"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -218,17 +216,14 @@ func missingIdentity(o sshconfig.Override) (file string, missing bool) {
 		return "", false
 	}
 	file = strings.Trim(o.Value, "\"")
-	if rest, ok := strings.CutPrefix(file, "~/"); ok {
-		if env, err := sshconfig.DefaultEnv(); err == nil {
-			file = filepath.Join(env.Home, rest)
+	if strings.HasPrefix(file, "~") {
+		env, err := sshconfig.DefaultEnv()
+		if err == nil {
+			file, err = env.ExpandHome(file)
 		}
-	} else if rest, ok := strings.CutPrefix(file, "~"); ok { // somebody else's
-		name, rest, _ := strings.Cut(rest, "/")
-		owner, err := user.Lookup(name)
 		if err != nil {
 			return "", false // which is an error when it is used
 		}
-		file = filepath.Join(owner.HomeDir, rest)
 	}
 	_, err := os.Stat(file)
 	return file, err != nil

@@ -85,8 +85,9 @@ func (t tokens) write(b *strings.Builder, s string, i int) error {
 	return nil
 }
 
-// expandHome replaces a leading "~" or "~user". misc.c: tilde_expand.
-func (e *Env) expandHome(s string) (string, error) {
+// ExpandHome replaces a leading "~" or "~user"; no such user is an error.
+// misc.c: tilde_expand.
+func (e *Env) ExpandHome(s string) (string, error) {
 	if !strings.HasPrefix(s, "~") {
 		return s, nil
 	}

@@ -296,7 +296,7 @@ func noneEmpty(list []string) []string {
 
 // path expands "~", tokens and variables.
 func (f *final) path(s string) (string, error) {
-	s, err := f.env.expandHome(s)
+	s, err := f.env.ExpandHome(s)
 	if err != nil {
 		return "", err
 	}

@@ -96,7 +96,7 @@ func (e *Env) includePath(w string, giver giver, t tokens) (string, error) {
 	case strings.HasPrefix(path, "~") && giver == giverSystem:
 		return "", errHomeInclude
 	case strings.HasPrefix(path, "~"):
-		if expanded, err := e.expandHome(path); err == nil {
+		if expanded, err := e.ExpandHome(path); err == nil {
 			return expanded, nil
 		}
 		return path, nil // glob leaves an unknown user's "~" alone

@@ -124,7 +124,7 @@ func (f *final) hostKeyOptions(o *Options) error {
 		NoHostAuthenticationForLocalhost: f.on(kwNoHostAuthenticationForLocalhost),
 	}
 	for _, name := range f.globalHosts {
-		name, err := f.env.expandHome(name)
+		name, err := f.env.ExpandHome(name)
 		if err != nil {
 			return err
 		}
