@@ -237,12 +237,13 @@ func (s *swarm) read(c net.Conn, number int) error {
 // awaitAll waits until each receiver but the first has got that much more.
 func (s *swarm) awaitAll(t testing.TB, more int64) {
 	t.Helper()
-	var goals []int64
-	for i := range s.moved {
-		goals = append(goals, s.moved[i].Load()+more)
+	others := s.moved[1:]
+	goals := make([]int64, len(others))
+	for i := range others {
+		goals[i] = others[i].Load() + more
 	}
-	for i := range s.moved[1:] {
-		await(t, fmt.Sprintf("receiver %d goes on", i+1), func() bool { return s.moved[i+1].Load() >= goals[i+1] })
+	for i := range others {
+		await(t, fmt.Sprintf("receiver %d goes on", i+1), func() bool { return others[i].Load() >= goals[i] })
 	}
 }
 
